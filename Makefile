@@ -1,0 +1,95 @@
+# Everything here is a thin name for a command that works without make; `make help` lists them.
+STACK ?= dev
+PYTHON ?= python3
+# The embedded stack needs no second thought; any other shows its preview and asks, unless YES=1.
+YES ?= $(if $(filter dev,$(STACK)),1)
+FLAGS ?=
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PULUMI = set -a; eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"; pulumi
+
+.PHONY: help up preview destroy rehearse status repair env test lint format bench pin clean tools select
+
+help: ## List what can be made
+	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+up: tools select ## Bring the stack up, and show what runs where
+	@$(PULUMI) up --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
+	@$(PULUMI) version >/dev/null; $(BIN)/python -m placement show --stack $(STACK)
+
+preview: tools select ## Show what `make up` would change
+	@$(PULUMI) preview --stack $(STACK) --diff $(FLAGS)
+
+destroy: tools select ## Take the stack down again
+	@$(PULUMI) destroy --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
+
+rehearse: tools ## Show what of the stack fits where, with every node simulated (SVG=FILE for a picture)
+	@$(BIN)/python -m placement rehearse --stack $(STACK) $(if $(SVG),--svg $(SVG)) $(FLAGS)
+
+status: tools select ## Show what runs where
+	@$(PULUMI) version >/dev/null; $(BIN)/python -m placement show --stack $(STACK)
+
+repair: tools select ## After a killed `make up`: release the lock, forget what never happened, and finish
+	@$(PULUMI) cancel --yes --stack $(STACK) || true
+	@$(PULUMI) refresh --stack $(STACK) --yes --skip-preview --clear-pending-creates
+	@$(MAKE) up
+
+env: $(VENV)/.ready ## Print the environment for plain `pulumi`: eval "$$(make -s env)"
+	@$(BIN)/python -m toolchain env --stack $(STACK)
+
+test: $(VENV)/.ready-dev ## Set up and run all checks and tests
+	@$(BIN)/python -m toolchain ensure --group dev --group tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest $(FLAGS)
+
+lint: $(VENV)/.ready-dev $(VENV)-checkov/.ready ## Check style, types, scripts, YAML and generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	git ls-files '*.sh' .ci/run | xargs $(BIN)/shellcheck -S style
+	git ls-files '*.yaml' '*.yml' | xargs $(BIN)/yamllint --strict
+	$(BIN)/python -m stacks.loading schema --check
+	$(BIN)/python -m stacks.loading reference --check
+	$(BIN)/python -m stacks.loading check Pulumi.*.yaml
+
+format: $(VENV)/.ready-dev ## Format the code and renew generated files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m stacks.loading schema
+	$(BIN)/python -m stacks.loading reference
+
+bench: $(VENV)/.ready-dev ## Run the benchmarks: ratios, side by side
+	@$(BIN)/python -m toolchain ensure --group dev --group tests
+	@$(BIN)/python -m benchmarks
+
+pin: $(VENV)/.ready ## Fill the lock files from the publishers; needs the internet
+	@$(BIN)/python -m toolchain pin
+
+clean: ## Stop what runs on this machine for this checkout, and remove what was installed into it
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m toolchain clean; fi
+	rm -rf $(VENV) $(VENV)-checkov .state
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+tools: $(VENV)/.ready
+	@$(BIN)/python -m toolchain ensure --group dev
+
+select: tools
+	@$(PULUMI) stack select --create $(STACK) >/dev/null
+
+$(VENV)/.ready: requirements.lock
+	@toolchain/venv.sh $(PYTHON) $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	@toolchain/venv.sh $(PYTHON) $(VENV) requirements-dev.lock
+	@touch $@
+
+$(VENV)-checkov/.ready: requirements-checkov.lock
+	@toolchain/venv.sh $(PYTHON) $(VENV)-checkov requirements-checkov.lock
+	@touch $@

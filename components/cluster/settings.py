@@ -1,0 +1,62 @@
+"""Settings of a cluster, and what can be known of it before it exists."""
+
+from collections.abc import Iterator
+
+from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest
+from components.node.settings import Host, NodeGroup, NodeShape, SimulatedHost, shapes
+from components.section import Labels, Name, Section
+
+
+class ClusterSettings(Section):
+    """One Kubernetes cluster and its machines: `nodes` over SSH, `simulated` ones, or `nodeGroups` in a cloud."""
+
+    name: Name
+    nodes: tuple[Host, ...] = ()
+    simulated: tuple[SimulatedHost, ...] = ()
+    node_groups: tuple[NodeGroup, ...] = ()
+
+    @property
+    def machines(self) -> tuple[Host | SimulatedHost | NodeGroup, ...]:
+        """Every machine or group of machines, in the order of the settings."""
+        return (*self.nodes, *self.simulated, *self.node_groups)
+
+    @property
+    def shapes(self) -> tuple[NodeShape, ...]:
+        """Every node that the cluster will have."""
+        return tuple(shape for machine in self.machines for shape in shapes(machine))
+
+    def candidates(self, request: AcceleratorRequest, labels: Labels) -> Iterator[NodeShape]:
+        """The nodes whose accelerator, product and labels fit, whatever is free on them."""
+        for shape in self.shapes:
+            accelerator = shape.capacity.accelerator
+            gpus = accelerator.count if accelerator.kind == request.kind and request.gpus else 0
+            if gpus < request.gpus or (request.product and shape.labels.get(PRODUCT_LABEL) != request.product):
+                continue
+            if all(shape.labels.get(key) == value for key, value in labels.items()):
+                yield shape
+
+    def tolerated(self, request: AcceleratorRequest, labels: Labels) -> tuple[str, ...]:
+        """Taints that such a pod must tolerate.
+
+        A pod that asks for a GPU or names a node's labels is meant for that node. All others tolerate taints only
+        where no node is free of them, as in a homelab whose two nodes are both reserved.
+        """
+        fitting = list(self.candidates(request, labels))
+        untainted = any(shape.capacity.taint is None for shape in fitting)
+        if not request.gpus and not labels and untainted:
+            return ()
+        return tuple(sorted({shape.capacity.taint for shape in fitting if shape.capacity.taint}))
+
+    def groups(self, request: AcceleratorRequest) -> tuple[int, ...]:
+        """Host groups that own the devices on the nodes which the request may land on."""
+        found = {group for shape in self.candidates(request, {}) for group in shape.capacity.accelerator.groups}
+        return tuple(sorted(found)) if request.gpus else ()
+
+    def gpus(self) -> dict[str, int]:
+        """All GPUs of the cluster by resource name."""
+        total: dict[str, int] = {}
+        for shape in self.shapes:
+            resource = ACCELERATORS[shape.capacity.accelerator.kind].resource
+            if resource:
+                total[resource] = total.get(resource, 0) + shape.capacity.accelerator.count
+        return total

@@ -1,0 +1,50 @@
+"""llama.cpp: GGUF models on CPU, CUDA and ROCm."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import PositiveInt, StringConstraints
+
+from components.engines.engine import Engine, Loading, Workload, option
+from components.engines.versions import LLAMACPP
+
+PORT = 8080
+ALL_LAYERS = 999
+"""More layers than any model has: llama.cpp puts all of them on the GPU."""
+
+
+class LlamaCpp(Engine):
+    """llama.cpp's OpenAI-compatible server; reads one GGUF file from the node's cache."""
+
+    IMAGES = LLAMACPP
+    LOADING: ClassVar[Loading] = "cache"
+
+    kind: Literal["llamacpp"]
+    file: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.gguf$", max_length=200)]
+    """The GGUF file among the model's files; of a split model, its first part."""
+    context_length: PositiveInt | None = None
+    """Tokens of context over all slots; the model's own limit when not set."""
+    slots: PositiveInt = 1
+    """Requests served at the same time, which share the context."""
+    memory_map: bool = True
+    """Map the file instead of reading it; switch it off on unified memory such as Strix Halo."""
+
+    def workload(self, model_path: str) -> Workload:
+        """Flags as in `llama-server --help`."""
+        return Workload(
+            image=self.IMAGES[self.accelerator.kind],
+            args=(
+                f"--model={model_path}/{self.file}",
+                f"--alias={self.name}",
+                "--host=0.0.0.0",
+                f"--port={PORT}",
+                "--metrics",
+                f"--parallel={self.slots}",
+                *option("--ctx-size", self.context_length),
+                *option("--n-gpu-layers", ALL_LAYERS if self.accelerator.gpus else None),
+                *(() if self.memory_map else ("--no-mmap",)),
+                *self.extra_args,
+            ),
+            port=PORT,
+            health="/health",
+            metrics="/metrics",
+        )

@@ -1,0 +1,163 @@
+"""LiteLLM and Open WebUI in a namespace of their own."""
+
+import json
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+import pulumi_random as random
+
+from components.gateway.openwebui import PORT as WEB_PORT
+from components.gateway.openwebui import chat_container, chat_volume, chat_volume_claim
+from components.gateway.settings import Gateway, OpenWebUiSettings
+from components.gateway.versions import LITELLM
+from components.workload.application import Application, Server
+from components.workload.namespace import Namespace, Quota
+from components.workload.pod import labels
+from components.workload.spec import ConfigFiles, Container, Health, Peer, Placement, Pod, Scratch, SecretKey
+
+NAMESPACE = "gateway"
+PORT = 4000
+CONFIG = "litellm-config"
+KEYS = "gateway-keys"
+MASTER_KEY = "LITELLM_MASTER_KEY"
+WEB_KEY = "WEBUI_SECRET_KEY"
+
+
+class GatewayService(pulumi.ComponentResource):
+    """The gateway of one cluster.
+
+    `engines` are the in-cluster base URLs by model name; `engine_peers` what its pods must reach.
+    """
+
+    url: str
+    """In-cluster base URL of the OpenAI API."""
+    chat_url: str | None
+    """In-cluster URL of the chat page."""
+    master_key: pulumi.Output[str]
+    """The gateway's master key, a secret."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Gateway,
+        *,
+        engines: Mapping[str, str],
+        engine_peers: tuple[Peer, ...],
+        quota: Quota,
+        taints: tuple[str, ...] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("inference:gateway:GatewayService", name, None, opts)
+        self._name, self._settings, self._peers = name, settings, engine_peers
+        self._placement = Placement(taints=taints)
+        parent = pulumi.ResourceOptions(parent=self)
+        chat = settings.open_webui
+        namespace = Namespace(
+            f"{name}-namespace", NAMESPACE, quota=quota, keep=bool(chat and chat.keep_data), opts=parent
+        )
+        self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
+        self.master_key = self._keys(parent)
+        configuration = litellm_configuration(engines)
+        self._config_map(configuration)
+        if chat:
+            chat_volume_claim(f"{name}-chat-data", chat, namespace=NAMESPACE, opts=self._child)
+        sidecar = chat is not None and chat.placement == "sidecar"
+        self._litellm(configuration, chat if sidecar else None)
+        if chat and not sidecar:
+            self._open_webui(chat)
+        self.url = f"http://litellm.{NAMESPACE}:{PORT}/v1"
+        page = "litellm" if sidecar else "open-webui"
+        self.chat_url = f"http://{page}.{NAMESPACE}:{WEB_PORT}" if chat else None
+        self.register_outputs({"url": self.url})
+
+    def _keys(self, parent: pulumi.ResourceOptions) -> pulumi.Output[str]:
+        master = random.RandomPassword(f"{self._name}-master-key", length=40, special=False, opts=parent)
+        web = random.RandomPassword(f"{self._name}-web-key", length=40, special=False, opts=parent)
+        # LiteLLM takes only keys that begin so.
+        key = pulumi.Output.concat("sk-", master.result)
+        kubernetes.core.v1.Secret(
+            f"{self._name}-keys",
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=KEYS, namespace=NAMESPACE),
+            string_data={MASTER_KEY: key, WEB_KEY: web.result},
+            opts=self._child,
+        )
+        return key
+
+    def _config_map(self, configuration: str) -> None:
+        kubernetes.core.v1.ConfigMap(
+            f"{self._name}-litellm-config",
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=CONFIG, namespace=NAMESPACE),
+            data={"config.yaml": configuration},
+            opts=self._child,
+        )
+
+    def _litellm(self, configuration: str, sidecar: OpenWebUiSettings | None) -> None:
+        server = Server(
+            name="litellm",
+            part="gateway",
+            pod=Pod(
+                containers=[self._litellm_container(), *([self._chat(sidecar, "127.0.0.1")] if sidecar else [])],
+                volumes={
+                    "config": ConfigFiles(config_map=CONFIG),
+                    "scratch": Scratch(size="1Gi"),
+                    **(chat_volume() if sidecar else {}),
+                },
+                placement=self._placement,
+            ),
+            ports={"http": PORT, **({"chat": WEB_PORT} if sidecar else {})},
+            clients=[Peer(port=PORT, namespace=NAMESPACE)],
+            egress=self._peers,
+            replicas=self._settings.litellm.replicas,
+            update="recreate" if sidecar else "surge",
+            restart_on={"config": configuration},
+        )
+        Application(f"{self._name}-litellm", server, namespace=NAMESPACE, opts=self._child)
+
+    def _litellm_container(self) -> Container:
+        return Container(
+            name="litellm",
+            image=LITELLM,
+            args=("--config", "/config/config.yaml", "--port", str(PORT)),
+            env={"HOME": "/tmp", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"},
+            secret_env={MASTER_KEY: SecretKey(secret=KEYS, key=MASTER_KEY)},
+            ports={"http": PORT},
+            mounts={"/config": "config", "/tmp": "scratch"},
+            health=Health(path="/health/liveliness", ready_path="/health/readiness", port=PORT),
+            resources=self._settings.litellm.resources,
+        )
+
+    def _chat(self, chat: OpenWebUiSettings, gateway_host: str) -> Container:
+        return chat_container(
+            chat,
+            api=f"http://{gateway_host}:{PORT}/v1",
+            api_key=SecretKey(secret=KEYS, key=MASTER_KEY),
+            web_key=SecretKey(secret=KEYS, key=WEB_KEY),
+        )
+
+    def _open_webui(self, chat: OpenWebUiSettings) -> None:
+        server = Server(
+            name="open-webui",
+            part="chat",
+            pod=Pod(
+                containers=[self._chat(chat, f"litellm.{NAMESPACE}")],
+                volumes={"scratch": Scratch(size="1Gi"), **chat_volume()},
+                placement=self._placement,
+            ),
+            ports={"chat": WEB_PORT},
+            clients=[],
+            egress=[Peer(port=PORT, namespace=NAMESPACE, labels=labels("litellm", "gateway"))],
+            update="recreate",
+        )
+        Application(f"{self._name}-open-webui", server, namespace=NAMESPACE, opts=self._child)
+
+
+def litellm_configuration(engines: Mapping[str, str]) -> str:
+    """LiteLLM's configuration: each engine under its own name. JSON, which is YAML too."""
+    models = [
+        # The engines behind it take any key; only the gateway may reach them.
+        {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_base": url, "api_key": "none"}}
+        for name, url in sorted(engines.items())
+    ]
+    general = {"master_key": f"os.environ/{MASTER_KEY}"}
+    return json.dumps({"model_list": models, "general_settings": general}, indent=2)

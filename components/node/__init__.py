@@ -1,0 +1,1 @@
+"""A host becomes a Kubernetes node."""

@@ -1,0 +1,59 @@
+"""What every part of the settings has in common, and the types that several parts use."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+
+class Section(BaseModel):
+    """One part of a stack's settings: plain data, frozen, camelCase in YAML, no unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+    )
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40),
+    Field(examples=["legal-8b"]),
+]
+"""A DNS label (RFC 1123) of at most 40 characters, so that suffixes such as `-litellm-config` still fit in 63."""
+
+Quantity = Annotated[
+    str,
+    StringConstraints(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$", max_length=20),
+    Field(examples=["16Gi"]),
+]
+"""An amount of bytes as Kubernetes writes it, for example `16Gi`."""
+
+LabelKey = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+    ),
+]
+LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
+Labels = dict[LabelKey, LabelValue]
+
+_FACTORS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50} | {
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "P": 10**15,
+}
+
+
+def byte_count(quantity: Quantity) -> int:
+    """The bytes in a Kubernetes quantity: `byte_count("2Ki") == 2048`."""
+    digits = quantity.rstrip("KMGTPki")
+    factor = _FACTORS.get(quantity[len(digits) :], 1)
+    return int(Decimal(digits) * factor)

@@ -1,0 +1,1 @@
+"""Object stores, buckets, and the home of every model in them."""

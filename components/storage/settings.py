@@ -1,0 +1,93 @@
+"""Settings of object stores and models."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from components.section import Name, Quantity, Section
+
+BucketName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"), Field(examples=["inference-models"])
+]
+"""3 to 63 lower-case letters, digits and hyphens: S3's rules, without dots, which break TLS host names."""
+
+Endpoint = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", max_length=300)]
+SecretKey = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,39}$")]
+
+HUB_SOURCE = r"hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*@[0-9a-f]{40}"
+BUCKET_SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9._/-]+@[A-Za-z0-9._-]+"
+
+
+class Buckets(Section):
+    """Settings that every store has."""
+
+    bucket: BucketName = "inference-models"
+    """Where models live, as `<domain>/<model>/<revision>/`."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,32}$")] = "us-east-1"
+
+
+class MinioStore(Buckets):
+    """MinIO in one of our clusters."""
+
+    kind: Literal["minio"] = "minio"
+    cluster: Name | None = None
+    """Cluster that runs it; the first one when not set."""
+    node: Name | None = None
+    """Node whose disk it uses; the scheduler chooses when not set."""
+    size: Quantity = "500Gi"
+    storage_class: Name | None = None
+    """StorageClass of its volume; the cluster's default when not set."""
+    url: Endpoint | None = Field(default=None, examples=["http://192.168.1.20:30900"])
+    """Address for the other clusters; needed only where there are any."""
+    keep_data: bool = True
+    """On destroy, leave the volume and its namespace behind."""
+
+
+class S3Store(Buckets):
+    """A bucket in Amazon S3."""
+
+    kind: Literal["s3"]
+
+
+class ExternalStore(Buckets):
+    """Any S3 endpoint that exists already: Ceph, SeaweedFS, Garage, another MinIO."""
+
+    kind: Literal["external"]
+    endpoint: Endpoint
+    access_key: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+    """Access key ID of a read-only user. Its secret: `pulumi config set --secret inference:storeSecretKey`."""
+
+
+Store = Annotated[MinioStore | S3Store | ExternalStore, Field(discriminator="kind")]
+
+
+class Model(Section):
+    """A model and its pinned source."""
+
+    name: Name
+    domain: Name = "general"
+    """What the model is for: legal, healthcare, financial, cyber, general, or any other name."""
+    source: Annotated[str, StringConstraints(pattern=rf"^({HUB_SOURCE}|{BUCKET_SOURCE})$", max_length=500)] = Field(
+        examples=["hf://org/repo@0123456789abcdef0123456789abcdef01234567"]
+    )
+    """`hf://ORG/REPO@COMMIT` (the 40 digits of a commit: branches and tags move) or `s3://BUCKET/PREFIX@REVISION`."""
+    files: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?._/\[\]-]+$", max_length=200)], ...] = ("*",)
+    """Which files of the source belong to the model, as shell patterns."""
+    size: Quantity = "20Gi"
+    """All its files together: sizes caches and the time an engine gets to start."""
+
+    @model_validator(mode="after")
+    def _stay_inside(self) -> "Model":
+        if any(".." in part for part in (self.source, *self.files)):
+            raise ValueError("must not contain '..'")
+        return self
+
+    @property
+    def revision(self) -> str:
+        """The pinned revision: a commit, or the name given behind `@`."""
+        return self.source.rpartition("@")[2]
+
+    @property
+    def prefix(self) -> str:
+        """Where the model lives in the bucket, without slashes at the ends."""
+        return f"{self.domain}/{self.name}/{self.revision}"

@@ -1,0 +1,154 @@
+"""A server in the cluster with everything around it: Deployment, Service, identity, network, disruption budget."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.workload.network import egress_rule, ingress_rule
+from components.workload.pod import labels, pod_spec
+from components.workload.spec import Peer, Pod, Update
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What runs, how often, and who may talk to whom."""
+
+    name: str
+    part: str
+    """What it does, for example `engine`: the label `app.kubernetes.io/component`."""
+    pod: Pod
+    ports: Mapping[str, int]
+    """Ports of the Service by name, the same as the container's."""
+    clients: Sequence[Peer]
+    """Who may connect."""
+    egress: Sequence[Peer] = ()
+    """Where it may connect to, beside DNS."""
+    replicas: int = 1
+    update: Update = "surge"
+    restart_on: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Content by name that needs a restart when it changes, such as mounted configuration."""
+
+
+class Application(pulumi.ComponentResource):
+    """Runs a `Server` in a namespace."""
+
+    service: kubernetes.core.v1.Service
+
+    def __init__(
+        self, name: str, server: Server, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("inference:workload:Application", name, None, opts)
+        self._name, self._server, self._namespace = name, server, namespace
+        self._labels = labels(server.name, server.part)
+        self._child = pulumi.ResourceOptions(parent=self)
+        account = kubernetes.core.v1.ServiceAccount(
+            name, metadata=self._metadata(), automount_service_account_token=False, opts=self._child
+        )
+        policy = self._network_policy()
+        if server.replicas > 1:
+            self._disruption_budget()
+        self._deployment(pulumi.ResourceOptions(parent=self, depends_on=[account, policy]))
+        self.service = self._service()
+        self.register_outputs({})
+
+    def _metadata(self, annotations: Mapping[str, str] | None = None) -> kubernetes.meta.v1.ObjectMetaArgs:
+        return kubernetes.meta.v1.ObjectMetaArgs(
+            name=self._server.name, namespace=self._namespace, labels=self._labels, annotations=annotations
+        )
+
+    def _deployment(self, opts: pulumi.ResourceOptions) -> None:
+        pod = pod_spec(self._server.pod)
+        pod.service_account_name = self._server.name
+        if self._server.replicas > 1:
+            pod.topology_spread_constraints = [_spread(self._labels)]
+        kubernetes.apps.v1.Deployment(
+            self._name,
+            metadata=self._metadata(),
+            spec=kubernetes.apps.v1.DeploymentSpecArgs(
+                replicas=self._server.replicas,
+                revision_history_limit=3,
+                progress_deadline_seconds=_progress_deadline(self._server.pod),
+                selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=self._labels),
+                strategy=_strategy(self._server.update),
+                template=kubernetes.core.v1.PodTemplateSpecArgs(
+                    metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                        labels=self._labels,
+                        annotations={
+                            f"inference/{what}": digest(content) for what, content in self._server.restart_on.items()
+                        }
+                        or None,
+                    ),
+                    spec=pod,
+                ),
+            ),
+            opts=opts,
+        )
+
+    def _service(self) -> kubernetes.core.v1.Service:
+        return kubernetes.core.v1.Service(
+            self._name,
+            # The Deployment is awaited already; waiting for its Service too would cost a fixed 10 s each.
+            metadata=self._metadata({"pulumi.com/skipAwait": "true"}),
+            spec=kubernetes.core.v1.ServiceSpecArgs(
+                type="ClusterIP",
+                selector=self._labels,
+                ports=[
+                    kubernetes.core.v1.ServicePortArgs(name=port, port=number, target_port=number, protocol="TCP")
+                    for port, number in self._server.ports.items()
+                ],
+            ),
+            opts=self._child,
+        )
+
+    def _network_policy(self) -> kubernetes.networking.v1.NetworkPolicy:
+        return kubernetes.networking.v1.NetworkPolicy(
+            self._name,
+            metadata=self._metadata(),
+            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+                pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=self._labels),
+                policy_types=["Ingress", "Egress"],
+                ingress=[ingress_rule(peer) for peer in self._server.clients],
+                egress=[egress_rule(peer) for peer in self._server.egress],
+            ),
+            opts=self._child,
+        )
+
+    def _disruption_budget(self) -> None:
+        kubernetes.policy.v1.PodDisruptionBudget(
+            self._name,
+            metadata=self._metadata(),
+            spec=kubernetes.policy.v1.PodDisruptionBudgetSpecArgs(
+                max_unavailable=1, selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=self._labels)
+            ),
+            opts=self._child,
+        )
+
+
+def digest(content: str) -> str:
+    """A short fingerprint of `content`, for an annotation."""
+    return sha256(content.encode()).hexdigest()[:16]
+
+
+def _strategy(update: Update) -> kubernetes.apps.v1.DeploymentStrategyArgs:
+    if update == "recreate":
+        return kubernetes.apps.v1.DeploymentStrategyArgs(type="Recreate")
+    surge, unavailable = (1, 0) if update == "surge" else (0, 1)
+    rolling = kubernetes.apps.v1.RollingUpdateDeploymentArgs(max_surge=surge, max_unavailable=unavailable)
+    return kubernetes.apps.v1.DeploymentStrategyArgs(type="RollingUpdate", rolling_update=rolling)
+
+
+def _progress_deadline(pod: Pod) -> int:
+    """A rollout has failed when the slowest start is over, with 5 minutes for pulling images."""
+    return 300 + max((container.health.startup_seconds for container in pod.containers if container.health), default=0)
+
+
+def _spread(selector: Mapping[str, str]) -> kubernetes.core.v1.TopologySpreadConstraintArgs:
+    return kubernetes.core.v1.TopologySpreadConstraintArgs(
+        max_skew=1,
+        topology_key="kubernetes.io/hostname",
+        when_unsatisfiable="ScheduleAnyway",
+        label_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=selector),
+    )

@@ -1,0 +1,105 @@
+"""A namespace that is closed until something opens it."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pydantic import NonNegativeInt, PositiveInt
+
+from components.section import Section
+from components.workload.network import egress_rule
+from components.workload.spec import Peer
+
+DNS_PORT = 53
+DNS_LABELS = {"k8s-app": "kube-dns"}
+"""CoreDNS on k3s and on EKS."""
+
+
+class Quota(Section):
+    """Upper bounds for each of our namespaces."""
+
+    pods: PositiveInt = 500
+    load_balancers: NonNegativeInt = 0
+    """Services of type LoadBalancer: none unless you ask for them, since each one is public and billed."""
+    node_ports: NonNegativeInt = 0
+    """Services of type NodePort."""
+
+
+class Namespace(pulumi.ComponentResource):
+    """A namespace with `restricted` pod security, default-deny network policies and a quota.
+
+    All pods in it may ask the cluster's DNS; every other connection needs a NetworkPolicy of its own.
+    """
+
+    name: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        namespace: str,
+        *,
+        quota: Quota,
+        gpus: Mapping[str, int] | None = None,
+        keep: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Make `namespace`; `gpus` bounds GPU requests by resource name, `keep` leaves it behind on destroy."""
+        super().__init__("inference:workload:Namespace", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.namespace = kubernetes.core.v1.Namespace(
+            name,
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                name=namespace,
+                labels={
+                    "app.kubernetes.io/part-of": "inference",
+                    "pod-security.kubernetes.io/enforce": "restricted",
+                    "pod-security.kubernetes.io/enforce-version": "latest",
+                    "pod-security.kubernetes.io/warn": "restricted",
+                    "pod-security.kubernetes.io/audit": "restricted",
+                },
+            ),
+            opts=child.merge(pulumi.ResourceOptions(retain_on_delete=keep)),
+        )
+        self.name = self.namespace.metadata.apply(lambda metadata: metadata.name or namespace)
+        inside = child.merge(pulumi.ResourceOptions(depends_on=[self.namespace]))
+        _default_deny(f"{name}-default-deny", namespace, inside)
+        _allow_dns(f"{name}-allow-dns", namespace, inside)
+        hard = {
+            "pods": str(quota.pods),
+            "services.loadbalancers": str(quota.load_balancers),
+            "services.nodeports": str(quota.node_ports),
+            **{f"requests.{resource}": str(count) for resource, count in (gpus or {}).items()},
+        }
+        kubernetes.core.v1.ResourceQuota(
+            f"{name}-quota",
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(name="quota", namespace=namespace),
+            spec=kubernetes.core.v1.ResourceQuotaSpecArgs(hard=hard),
+            opts=inside,
+        )
+        self.register_outputs({"name": self.name})
+
+
+def _default_deny(name: str, namespace: str, opts: pulumi.ResourceOptions) -> None:
+    kubernetes.networking.v1.NetworkPolicy(
+        name,
+        metadata=kubernetes.meta.v1.ObjectMetaArgs(name="default-deny", namespace=namespace),
+        spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+            pod_selector=kubernetes.meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
+        ),
+        opts=opts,
+    )
+
+
+def _allow_dns(name: str, namespace: str, opts: pulumi.ResourceOptions) -> None:
+    rules = [
+        egress_rule(Peer(port=DNS_PORT, namespace="kube-system", labels=DNS_LABELS, protocol=protocol))
+        for protocol in ("UDP", "TCP")
+    ]
+    kubernetes.networking.v1.NetworkPolicy(
+        name,
+        metadata=kubernetes.meta.v1.ObjectMetaArgs(name="allow-dns", namespace=namespace),
+        spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+            pod_selector=kubernetes.meta.v1.LabelSelectorArgs(), policy_types=["Egress"], egress=rules
+        ),
+        opts=opts,
+    )

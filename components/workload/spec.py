@@ -1,0 +1,130 @@
+"""What runs, in plain data: containers, volumes, placement, and who may talk to whom."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import pulumi
+from pydantic import StringConstraints
+
+from components.section import Quantity, Section
+
+CpuQuantity = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*m|[1-9][0-9]*(\.[0-9]+)?)$", max_length=10)]
+
+
+class Resources(Section):
+    """CPU and memory of one replica."""
+
+    cpu: CpuQuantity = "2"
+    """Logical CPUs it is promised."""
+    memory: Quantity = "8Gi"
+    """Memory it is promised."""
+    cpu_limit: CpuQuantity | None = None
+    """Logical CPUs it may use at most; what it is promised when not set."""
+    memory_limit: Quantity | None = None
+    """Memory it may use at most; what it is promised when not set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretKey:
+    """One key of a Kubernetes Secret in the pod's own namespace."""
+
+    secret: pulumi.Input[str]
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scratch:
+    """An empty directory that lives as long as the pod."""
+
+    size: Quantity
+    memory: bool = False
+    """Keep it in RAM; counts towards the memory limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigFiles:
+    """The files of a ConfigMap."""
+
+    config_map: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A persistent volume claim."""
+
+    claim: pulumi.Input[str]
+
+
+Volume = Scratch | ConfigFiles | Claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """Where a container answers for itself over HTTP."""
+
+    path: str
+    port: int
+    ready_path: str | None = None
+    """Path of the readiness probe where it differs."""
+    startup_seconds: int = 120
+    """How long the first answer may take before the container is restarted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """One container. Its root is read-only: what it writes goes to mounts."""
+
+    name: str
+    image: str
+    resources: Resources
+    command: Sequence[str] = ()
+    args: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    secret_env: Mapping[str, SecretKey] = field(default_factory=dict[str, SecretKey])
+    ports: Mapping[str, int] = field(default_factory=dict[str, int])
+    mounts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Volume name by mount path."""
+    health: Health | None = None
+    devices: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Extended resources, for example `{"nvidia.com/gpu": 1}`."""
+    writable_root: bool = False
+    """An exception: whoever sets it says why beside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where pods may and must run."""
+
+    node_selector: Mapping[str, str] = field(default_factory=dict[str, str])
+    taints: Sequence[str] = ()
+    """Keys of taints `KEY=true:NoSchedule` to tolerate."""
+    groups: Sequence[int] = ()
+    """Host groups that own the devices, by number."""
+    runtime_class: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """A pod of one or more containers."""
+
+    containers: Sequence[Container]
+    init_containers: Sequence[Container] = ()
+    volumes: Mapping[str, Volume] = field(default_factory=dict[str, Volume])
+    placement: Placement = field(default_factory=Placement)
+    grace_seconds: int = 60
+    """Time that running requests get when the pod is asked to stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """One end of an allowed connection: pods in a namespace, or any address where `namespace` is None."""
+
+    port: int
+    namespace: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    protocol: Literal["TCP", "UDP"] = "TCP"
+
+
+Update = Literal["surge", "in-place", "recreate"]
+"""How a new version replaces the old one: one more first; within what is there (every GPU taken); stop, then start."""

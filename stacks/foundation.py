@@ -1,0 +1,30 @@
+"""What differs between targets, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_random as random
+
+from components.cluster.cluster import Cluster
+from components.storage.object_store import ObjectStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """Clusters by name, and the object store as each of them sees it."""
+
+    clusters: Mapping[str, Cluster]
+    stores: Mapping[str, ObjectStore]
+    """The one store of the stack, by the name of the cluster that looks at it: addresses differ."""
+    random: random.Provider
+    """Makes passwords, kept in the stack's state."""
+
+    def on(self, cluster: Cluster, *after: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Options for what runs on `cluster`, once it is ready and `after` exists."""
+        return on(cluster, self.random, *after)
+
+
+def on(cluster: Cluster, passwords: random.Provider, *after: pulumi.Resource) -> pulumi.ResourceOptions:
+    """Options for what runs on `cluster`, before there is a whole foundation."""
+    return pulumi.ResourceOptions(providers=[cluster.provider, passwords], depends_on=[*cluster.ready, *after])

@@ -1,0 +1,106 @@
+"""What is the same everywhere: namespaces, engines and the gateway, on whatever foundation there is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.accelerators import AcceleratorRequest
+from components.cluster.cluster import Cluster
+from components.engines import AnyEngine
+from components.engines.service import FETCH_CONFIG_MAP, FETCH_PROGRAM, InferenceService
+from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
+from components.gateway.gateway import GatewayService
+from components.storage.object_store import ObjectStore, reader_secret
+from components.workload.namespace import Namespace
+from components.workload.pod import labels
+from components.workload.spec import Peer
+from stacks.foundation import Foundation
+from stacks.settings import Settings
+
+ENGINES_NAMESPACE = "inference"
+
+
+class Platform(pulumi.ComponentResource):
+    """Everything above the clusters."""
+
+    endpoints: Mapping[str, Mapping[str, object]]
+    """By cluster: the gateway's URL, the chat page, and each engine's URL and model."""
+    master_keys: Mapping[str, pulumi.Output[str]]
+    """The gateways' master keys by cluster, secrets."""
+
+    def __init__(
+        self, name: str, settings: Settings, foundation: Foundation, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("inference:stacks:Platform", name, None, opts)
+        self._settings, self._foundation = settings, foundation
+        endpoints: dict[str, Mapping[str, object]] = {}
+        keys: dict[str, pulumi.Output[str]] = {}
+        for cluster in foundation.clusters.values():
+            engines = [engine for engine in settings.engines if engine.cluster == cluster.name]
+            urls = self._engines(cluster, engines, foundation.stores[cluster.name])
+            endpoints[cluster.name] = {
+                "engines": {engine.name: {"url": urls[engine.name], "model": engine.model} for engine in engines}
+            }
+            if settings.gateway and engines:
+                gateway = self._gateway(cluster, urls)
+                endpoints[cluster.name] = {"api": gateway.url, "chat": gateway.chat_url, **endpoints[cluster.name]}
+                keys[cluster.name] = gateway.master_key
+        self.endpoints, self.master_keys = endpoints, keys
+        self.register_outputs({})
+
+    def _on(self, cluster: Cluster, *after: pulumi.Resource) -> pulumi.ResourceOptions:
+        return self._foundation.on(cluster, *after).merge(pulumi.ResourceOptions(parent=self))
+
+    def _engines(self, cluster: Cluster, engines: list[AnyEngine], store: ObjectStore) -> dict[str, str]:
+        """URLs by engine name."""
+        namespace = Namespace(
+            f"{cluster.name}-engines",
+            ENGINES_NAMESPACE,
+            quota=self._settings.quota,
+            gpus=cluster.settings.gpus(),
+            opts=self._on(cluster),
+        )
+        inside = self._on(cluster, namespace)
+        reader = reader_secret(f"{cluster.name}-reader", store, namespace=ENGINES_NAMESPACE, opts=inside)
+        program = _fetch_program(f"{cluster.name}-fetch", inside)
+        models = {model.name: model for model in self._settings.models}
+        after = self._on(cluster, namespace, reader, program, *store.ready)
+        return {
+            engine.name: InferenceService(
+                f"{cluster.name}-{engine.name}",
+                engine,
+                model=models[engine.model],
+                store=store,
+                cluster=cluster.settings,
+                namespace=ENGINES_NAMESPACE,
+                clients=(GATEWAY_NAMESPACE,),
+                opts=after,
+            ).url
+            for engine in engines
+        }
+
+    def _gateway(self, cluster: Cluster, urls: Mapping[str, str]) -> GatewayService:
+        assert self._settings.gateway
+        ports = sorted({int(url.rsplit(":", 1)[1].split("/")[0]) for url in urls.values()})
+        return GatewayService(
+            f"{cluster.name}-gateway",
+            self._settings.gateway,
+            engines=urls,
+            engine_peers=tuple(Peer(port=port, namespace=ENGINES_NAMESPACE) for port in ports),
+            quota=self._settings.quota,
+            taints=cluster.settings.tolerated(AcceleratorRequest(), {}),
+            opts=self._on(cluster),
+        )
+
+
+def _fetch_program(name: str, opts: pulumi.ResourceOptions) -> kubernetes.core.v1.ConfigMap:
+    return kubernetes.core.v1.ConfigMap(
+        name,
+        metadata=kubernetes.meta.v1.ObjectMetaArgs(
+            name=FETCH_CONFIG_MAP, namespace=ENGINES_NAMESPACE, labels=labels(FETCH_CONFIG_MAP, "program")
+        ),
+        data={FETCH_PROGRAM.name: Path(FETCH_PROGRAM).read_text()},
+        opts=opts,
+    )

@@ -1,0 +1,35 @@
+"""The whole configuration of a stack, composed of each component's own settings."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.cluster.settings import ClusterSettings
+from components.engines import AnyEngine
+from components.gateway.settings import Gateway
+from components.section import Section
+from components.storage.settings import MinioStore, Model, Store
+from components.workload.namespace import Quota
+
+Target = Literal["dev", "onprem", "eks"]
+
+
+class Settings(Section):
+    """Everything that `Pulumi.<stack>.yaml` says below `inference:`."""
+
+    target: Target
+    """Where the stack runs: embedded on this machine, on hosts over SSH, or on Amazon EKS."""
+    rehearsal: bool = False
+    """Simulate every node, whatever the target. Set by `make rehearse`, never by hand."""
+    clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
+    """Kubernetes clusters and their machines."""
+    store: Store = MinioStore()
+    """Where models are kept."""
+    models: tuple[Model, ...] = ()
+    """Models and their pinned sources."""
+    engines: tuple[AnyEngine, ...] = ()
+    """What serves the models."""
+    gateway: Gateway | None = Gateway()
+    """The API in front of the engines; `null` for none."""
+    quota: Quota = Quota()
+    """Upper bounds for each of our namespaces."""

@@ -1,0 +1,64 @@
+"""The stack's object store as each of its clusters sees it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_random as random
+
+from components.accelerators import AcceleratorRequest
+from components.cluster.cluster import Cluster
+from components.storage.minio import Minio
+from components.storage.object_store import ObjectStore
+from components.storage.settings import ExternalStore, MinioStore, S3Store
+from components.workload.spec import Peer
+from stacks.foundation import on
+from stacks.platform import ENGINES_NAMESPACE
+from stacks.secrets import secret
+from stacks.settings import Settings
+
+HTTPS_PORT = 443
+
+
+def object_stores(
+    settings: Settings, clusters: Mapping[str, Cluster], passwords: random.Provider
+) -> Mapping[str, ObjectStore]:
+    """Make or name the store, by cluster name."""
+    match settings.store:
+        case MinioStore() as store:
+            return _minio(settings, store, clusters, passwords)
+        case ExternalStore() as store:
+            external = ObjectStore(
+                endpoint=store.endpoint,
+                region=store.region,
+                bucket=store.bucket,
+                access_key=store.access_key,
+                secret_key=secret("storeSecretKey", settings),
+                peer=_outside(store.endpoint),
+            )
+            return dict.fromkeys(clusters, external)
+        case S3Store():
+            raise pulumi.RunError("store.kind s3 belongs to the target eks")
+
+
+def _minio(
+    settings: Settings, store: MinioStore, clusters: Mapping[str, Cluster], passwords: random.Provider
+) -> Mapping[str, ObjectStore]:
+    home = clusters[store.cluster or next(iter(clusters))]
+    minio = Minio(
+        f"{home.name}-minio",
+        store,
+        clients=(ENGINES_NAMESPACE,),
+        quota=settings.quota,
+        taints=home.settings.tolerated(AcceleratorRequest(), {}),
+        opts=on(home, passwords),
+    )
+    elsewhere = replace(minio.store, endpoint=store.url, peer=_outside(store.url)) if store.url else minio.store
+    return {name: minio.store if name == home.name else elsewhere for name in clusters}
+
+
+def _outside(endpoint: str) -> Peer:
+    # The address behind a name may change: only the port can be named.
+    url = urlsplit(endpoint)
+    return Peer(port=url.port or (HTTPS_PORT if url.scheme == "https" else 80))

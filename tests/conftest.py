@@ -1,0 +1,62 @@
+"""Fixtures for all tests: real things, made once."""
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.api_server import ApiServer, KubectlError
+from toolchain import bring, catalogue
+from toolchain.control_plane.components import BINARIES
+from toolchain.control_plane.directory import directory
+from toolchain.control_plane.lifecycle import start, stop
+from toolchain.download import Network
+from toolchain.problems import ToolchainError
+
+
+@pytest.fixture(scope="session")
+def control_plane_tools() -> Mapping[str, Path]:
+    """The binaries of the embedded control plane by name, kubectl among them; tests that need them are skipped without."""
+    try:
+        brought = bring.ensure(map(catalogue.named, BINARIES), Network(), quiet=True)
+    except ToolchainError as error:
+        pytest.skip(f"no embedded control plane: {error}")
+    return {one.tool.name: one.path for one in brought}
+
+
+@pytest.fixture(scope="session")
+def api_server(
+    control_plane_tools: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiServer]:
+    """The embedded control plane, shared by all tests of a run: leave nothing in it that others would trip over."""
+    home = tmp_path_factory.mktemp("api-server")
+    try:
+        kubeconfig = start(home)
+        file = directory(home).kubeconfig
+        yield ApiServer(kubeconfig_path=file, kubeconfig=kubeconfig, kubectl_path=control_plane_tools["kubectl"])
+    finally:
+        stop(home)
+
+
+@pytest.fixture
+def namespace(api_server: ApiServer) -> Iterator[str]:
+    """A namespace of the test's own, in which pods can be made; deleted afterwards without waiting for it."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    api_server.kubectl("create", "namespace", name)
+    _await_account(api_server, name)
+    yield name
+    api_server.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _await_account(api_server: ApiServer, namespace: str) -> None:
+    """Without its default service account a namespace takes no pods."""
+    give_up = time.monotonic() + 30
+    while True:
+        try:
+            api_server.get("serviceaccount", "default", "--namespace", namespace)
+            return
+        except KubectlError:
+            if time.monotonic() > give_up:
+                raise

@@ -1,0 +1,158 @@
+"""Runs the whole program without an engine, and keeps what it would have sent to one."""
+
+import json
+import logging
+import runpy
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pulumi
+import pytest
+import yaml
+from google.protobuf.json_format import MessageToDict
+from pulumi.runtime import mocks, set_all_config, set_mocks
+
+REPOSITORY = Path(__file__).parents[2]
+SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""Key that marks a wrapped secret in Pulumi's wire format."""
+RANDOM = "made-up-secret"
+"""Begins every secret that the mocked providers make."""
+
+_inside_apply: ContextVar[bool] = ContextVar("inside_apply", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """One resource, as the engine would have received it."""
+
+    type: str
+    name: str
+    parent: str
+    provider: str
+    custom: bool
+    inside_apply: bool
+    inputs: Mapping[str, Any]
+    """As on the wire: secrets are still wrapped."""
+
+    @property
+    def object(self) -> Mapping[str, Any]:
+        """Inputs with secrets replaced by a mark."""
+        return cast(Mapping[str, Any], _masked(self.inputs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """All that a run of the program registered."""
+
+    resources: list[Registration] = field(default_factory=list[Registration])
+    outputs: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+
+    def kubernetes(self) -> Iterator[Registration]:
+        """The Kubernetes objects."""
+        return (resource for resource in self.resources if "kind" in resource.inputs)
+
+
+def stack_settings(stack: str) -> dict[str, Any]:
+    """What `Pulumi.<stack>.yaml` says, with the keys' `inference:` removed."""
+    config = cast(dict[str, Any], yaml.safe_load((REPOSITORY / f"Pulumi.{stack}.yaml").read_text())["config"])
+    return {key.removeprefix("inference:"): value for key, value in config.items() if key.startswith("inference:")}
+
+
+def record(settings: Mapping[str, Any], *, stack: str, monkeypatch: pytest.MonkeyPatch) -> Recording:
+    """Run the program with these settings."""
+    recording = Recording()
+    monkeypatch.chdir(REPOSITORY)
+    _watch_apply(monkeypatch)
+    monitor = _Monitor(recording)
+    set_mocks(monitor.mocks, project="inference", stack=stack, monitor=monitor, logger=logging.getLogger("program"))
+    set_all_config(
+        {f"inference:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()},
+        [],
+    )
+    cast(Any, pulumi.runtime).test(lambda: runpy.run_path("__main__.py"))()
+    return recording
+
+
+class _Mocks(mocks.Mocks):
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "stdout")}
+        return f"{args.name}-id", {**cast(dict[Any, Any], args.inputs), **made_up}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
+        raise AssertionError(f"the program calls {args.token}, but settings are all it may read")
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(_Mocks())
+        self._recording = recording
+
+    def RegisterResource(self, request: Any) -> Any:
+        if request.type != "pulumi:pulumi:Stack":
+            self._recording.resources.append(
+                Registration(
+                    type=request.type,
+                    name=request.name,
+                    parent=request.parent,
+                    provider=request.provider,
+                    custom=request.custom,
+                    inside_apply=request.name in _made_inside_apply,
+                    inputs=MessageToDict(request.object),
+                )
+            )
+        return cast(Any, super()).RegisterResource(request)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        self._recording.outputs.append(MessageToDict(request.outputs))
+        return cast(Any, super()).RegisterResourceOutputs(request)
+
+
+def _wrapped(value: str) -> dict[str, str]:
+    return {SECRET_SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "value": value}
+
+
+_made_inside_apply: set[str] = set()
+
+
+def _watch_apply(monkeypatch: pytest.MonkeyPatch) -> None:
+    _made_inside_apply.clear()
+    apply, make = cast(Any, pulumi.Output).apply, pulumi.Resource.__init__
+
+    def watched_apply(self: Any, func: Any, run_with_unknowns: bool = False) -> Any:
+        def flagged(value: Any) -> Any:
+            with _flag():
+                return func(value)
+
+        return apply(self, flagged, run_with_unknowns)
+
+    def watched_make(self: Any, t: str, name: str, *args: Any, **kwargs: Any) -> None:
+        if _inside_apply.get():
+            _made_inside_apply.add(name)
+        make(self, t, name, *args, **kwargs)
+
+    monkeypatch.setattr(pulumi.Output, "apply", watched_apply)
+    monkeypatch.setattr(pulumi.Resource, "__init__", watched_make)
+
+
+@contextmanager
+def _flag() -> Generator[None]:
+    token = _inside_apply.set(True)
+    try:
+        yield
+    finally:
+        _inside_apply.reset(token)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        fields = cast(dict[str, Any], value)
+        if SECRET_SIGNATURE in fields:
+            return "(secret)"
+        return {key: _masked(inner) for key, inner in fields.items()}
+    if isinstance(value, list):
+        return [_masked(inner) for inner in cast(list[Any], value)]
+    return value

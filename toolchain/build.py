@@ -1,0 +1,61 @@
+"""Building a tool from the Go modules pinned under `modules/`, for networks that reach only package mirrors."""
+
+import collections
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+from toolchain import golang, installed, places
+from toolchain.problems import Unavailable
+from toolchain.progress import Step, shown
+from toolchain.tool import Platform, Tool
+
+MODULES = places.REPOSITORY / "toolchain/modules"
+_LIMIT_SECONDS = 3600
+_SHOWN_LINES = 6
+
+
+def bring(tool: Tool, platform: Platform, target: Path) -> str:
+    """Build the tool at `target`; says with which Go. Raises `Unavailable` with the compiler's last lines."""
+    go = golang.find(platform)
+    with shown(Step(f"{tool}: building from Go modules", expectation=tool.source.expectation)) as step:
+        _build(tool, go, target, step)
+    version = ".".join(str(part) for part in installed.version_in(installed.answer(go, ["version"])))
+    return f"Go modules with Go {version}"
+
+
+def _build(tool: Tool, go: Path, output: Path, step: Step) -> None:
+    settings = " ".join(["-s", "-w", *(f"-X {setting}" for setting in tool.source.settings)])
+    # -v names each package when it is compiled: the only sign of life that the compiler gives.
+    flags = ["-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", settings, "-o", str(output)]
+    last = collections.deque[str](maxlen=_SHOWN_LINES)
+    # No cgo: the same static binary whether or not a C compiler is there. No other Go than the one chosen.
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    with subprocess.Popen(
+        [go, "build", *flags, tool.source.package],
+        cwd=MODULES / tool.source.family,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        stop = threading.Timer(_LIMIT_SECONDS, process.kill)
+        stop.start()
+        try:
+            packages = 0
+            for line in process.stderr or ():
+                last.append(line.strip())
+                downloads = line.startswith("go: downloading")
+                packages += not downloads
+                step.detail = "downloading modules" if downloads else f"{packages} packages"
+        except BaseException:  # an interrupt above all: do not leave a compiler behind
+            process.terminate()
+            raise
+        finally:
+            stop.cancel()
+    if process.returncode:
+        words = "\n".join(["the compiler stopped:", *(f"    {line}" for line in last)])
+        raise Unavailable(words if last else f"go build ended with {process.returncode}")

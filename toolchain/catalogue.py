@@ -1,0 +1,154 @@
+"""The tools that are brought, as data."""
+
+from toolchain import versions
+from toolchain.tool import Fit, GoPackage, Group, Release, Tool
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _github(repository: str, version: str, file: str) -> str:
+    return f"https://github.com/{repository}/releases/download/v{version}/{file}"
+
+
+def github_digests(repository: str, version: str) -> str:
+    """Address of GitHub's description of a release; each of its files has a `digest` there."""
+    return f"https://api.github.com/repos/{repository}/releases/tags/v{version}"
+
+
+_MAJOR, _MINOR, _ = _numbers(versions.KUBERNETES)
+_SETTINGS_OF_KUBERNETES = tuple(
+    f"k8s.io/component-base/version.{name}={value}"
+    for name, value in (("gitVersion", f"v{versions.KUBERNETES}"), ("gitMajor", _MAJOR), ("gitMinor", _MINOR))
+)
+
+
+def _kubernetes(name: str, *, fits: Fit, asks: tuple[str, ...], expectation: str, systems: tuple[str, ...]) -> Tool:
+    url = f"https://dl.k8s.io/release/v{versions.KUBERNETES}/bin/{{os}}/{{arch}}/{name}"
+    return Tool(
+        name=name,
+        version=versions.KUBERNETES,
+        groups=frozenset({"dev"}),
+        asks=asks,
+        fits=fits,
+        release=Release(url=url, checksums=f"{url}.sha256", systems=systems),
+        source=GoPackage(
+            family="kube",
+            package=f"k8s.io/kubernetes/cmd/{name}",
+            settings=_SETTINGS_OF_KUBERNETES,
+            expectation=expectation,
+        ),
+    )
+
+
+def _kube_server(name: str, expectation: str) -> Tool:
+    fits = Fit(at_least=(_MAJOR, _MINOR, 0), below=(_MAJOR, _MINOR + 1))
+    return _kubernetes(name, fits=fits, asks=("--version",), expectation=expectation, systems=("linux",))
+
+
+def _kwok(name: str, expectation: str) -> Tool:
+    major, minor, _ = _numbers(versions.KWOK)
+    return Tool(
+        name=name,
+        version=versions.KWOK,
+        groups=frozenset({"dev"}),
+        asks=("--version",),
+        fits=Fit(at_least=_numbers(versions.KWOK), below=(major, minor + 1)),
+        release=Release(
+            url=_github("kubernetes-sigs/kwok", versions.KWOK, f"{name}-{{os}}-{{arch}}"),
+            checksums=github_digests("kubernetes-sigs/kwok", versions.KWOK),
+        ),
+        source=GoPackage(family="kwok", package=f"sigs.k8s.io/kwok/cmd/{name}", expectation=expectation),
+    )
+
+
+PULUMI = Tool(
+    name="pulumi",
+    version=versions.PULUMI,
+    groups=frozenset({"deploy", "dev", "tests"}),
+    asks=("version",),
+    fits=Fit(at_least=_numbers(versions.PULUMI), below=(_numbers(versions.PULUMI)[0] + 1,)),
+    release=Release(
+        url=_github("pulumi/pulumi", versions.PULUMI, f"pulumi-v{versions.PULUMI}-{{os}}-{{arch}}.tar.gz"),
+        checksums=_github("pulumi/pulumi", versions.PULUMI, f"pulumi-{versions.PULUMI}-checksums.txt"),
+        member="pulumi/pulumi",
+        companions=(
+            "pulumi/pulumi-language-python",
+            "pulumi/pulumi-language-python-exec",
+            "pulumi/pulumi-analyzer-policy-python",
+        ),
+        arch_names={"amd64": "x64"},
+    ),
+    source=GoPackage(
+        family="pulumi",
+        package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+        settings=(f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{versions.PULUMI}",),
+        expectation="about 3 min on 2 cores",
+    ),
+)
+
+ETCD = Tool(
+    name="etcd",
+    version=versions.ETCD,
+    groups=frozenset({"dev"}),
+    asks=("--version",),
+    # 3.4, which Debian 12 has, lacks watch progress: Deployments then take up to 46 s to be seen as ready.
+    fits=Fit(at_least=(3, 6), below=(4,)),
+    release=Release(
+        url=_github("etcd-io/etcd", versions.ETCD, f"etcd-v{versions.ETCD}-{{os}}-{{arch}}.{{ending}}"),
+        checksums=_github("etcd-io/etcd", versions.ETCD, "SHA256SUMS"),
+        member=f"etcd-v{versions.ETCD}-{{os}}-{{arch}}/etcd",
+    ),
+    source=GoPackage(family="etcd", package="go.etcd.io/etcd/server/v3", expectation="about 20 s on 2 cores"),
+)
+
+MINIO = Tool(
+    name="minio",
+    version=versions.MINIO,
+    groups=frozenset({"tests"}),
+    asks=("--version",),
+    # Later binaries of this name are the vendor's closed successor, which does not start without a licence.
+    fits=Fit(at_least=(2025, 1, 1), below=(2026, 2, 13)),
+    release=None,
+    source=GoPackage(
+        family="minio",
+        package="github.com/minio/minio",
+        settings=(
+            f"github.com/minio/minio/cmd.Version={versions.MINIO}T20:18:48Z",
+            f"github.com/minio/minio/cmd.ReleaseTag=RELEASE.{versions.MINIO}T20-18-48Z",
+            f"github.com/minio/minio/cmd.CommitID={versions.MINIO_MODULE.rpartition('-')[2]}",
+        ),
+        expectation="about 2 min on 2 cores",
+    ),
+)
+
+TOOLS: tuple[Tool, ...] = (
+    PULUMI,
+    ETCD,
+    _kube_server("kube-apiserver", "about 3 min on 2 cores"),
+    _kube_server("kube-controller-manager", "about 1 min on 2 cores"),
+    _kube_server("kube-scheduler", "about 30 s on 2 cores"),
+    # kwokctl asks kubectl whether the API server answers, and would fetch one from the internet if PATH had none.
+    # https://kubernetes.io/releases/version-skew-policy/#kubectl: one minor version either way.
+    _kubernetes(
+        "kubectl",
+        fits=Fit(at_least=(_MAJOR, _MINOR - 1, 0), below=(_MAJOR, _MINOR + 2)),
+        asks=("version", "--client"),
+        expectation="about 1 min on 2 cores",
+        systems=("linux", "darwin"),
+    ),
+    _kwok("kwok", "about 1 min on 2 cores"),
+    _kwok("kwokctl", "about 20 s on 2 cores"),
+    MINIO,
+)
+
+
+def in_groups(*groups: Group) -> tuple[Tool, ...]:
+    """The tools of any of these groups, in the order in which they are brought."""
+    return tuple(tool for tool in TOOLS if tool.groups.intersection(groups))
+
+
+def named(name: str) -> Tool:
+    """The tool of this name; `KeyError` for a name that is not in the table."""
+    return {tool.name: tool for tool in TOOLS}[name]

