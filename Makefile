@@ -72,7 +72,9 @@ pin: $(VENV)/.ready ## Fill the lock files from the publishers; needs the intern
 	@$(BIN)/python -m toolchain pin
 
 clean: ## Stop what runs on this machine for this checkout, and remove what was installed into it
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m toolchain clean; fi
+	@for plane in .state/*/*/; do \
+	  [ ! -d "$$plane" ] || $(PYTHON) -m toolchain.control_plane stop --directory "$$plane" || true; \
+	done
 	rm -rf $(VENV) $(VENV)-checkov .state
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -1,6 +1,7 @@
 """A real Kubernetes API server for tests, spoken to through kubectl."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,9 +48,8 @@ class ApiServer:
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """What kubectl prints. Raises KubectlError with what it says when it fails."""
-        cache = self.kubeconfig_path.parent / "kubectl-cache"
         done = subprocess.run(
-            [self.kubectl_path, "--kubeconfig", self.kubeconfig_path, "--cache-dir", cache, *arguments],
+            [self.kubectl_path, "--kubeconfig", self.kubeconfig_path, "--cache-dir", os.devnull, *arguments],
             input=stdin,
             capture_output=True,
             text=True,

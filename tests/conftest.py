@@ -1,5 +1,6 @@
 """Fixtures for all tests: real things, made once."""
 
+import signal
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,14 @@ from toolchain.download import Network
 from toolchain.problems import ToolchainError
 
 
+def pytest_configure() -> None:
+    """Let SIGTERM, which CI sends at a time limit, end the run as Ctrl-C does: fixtures stop what they have started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def control_plane_tools() -> Mapping[str, Path]:
-    """The binaries of the embedded control plane by name, kubectl among them; tests that need them are skipped without."""
+    """The binaries of the embedded control plane, and kubectl, by name; tests that need them are skipped without."""
     try:
         brought = bring.ensure(map(catalogue.named, BINARIES), Network(), quiet=True)
     except ToolchainError as error:

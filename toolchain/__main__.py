@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from types import FrameType
 
-from toolchain import bring, catalogue, pin, shell
+from toolchain import bring, catalogue, clean, pin, shell
 from toolchain.download import Network
 from toolchain.problems import EXIT_CODE, ToolchainError
 from toolchain.progress import say
@@ -21,17 +21,17 @@ from toolchain.tool import GROUPS, Group, Tool, this_platform
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code. 3 when what was asked for could not be brought."""
-    signal.signal(signal.SIGTERM, _interrupt)
     options = _parser().parse_args(arguments)
     try:
         match options.command:
             case "ensure":
                 bring.ensure(_chosen(options), Network())
             case "env":
-                variables = shell.environment(stack=options.stack, tests=options.tests, rehearsal=options.rehearsal)
-                print(json.dumps(variables, indent=2) if options.json else _exports(variables))
+                _env(options)
             case "pin":
                 pin.pin(Network())
+            case "clean":
+                clean.clean()
             case _:
                 _list()
     except ToolchainError as error:
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="as a JSON object")
     commands.add_parser("pin", help="fill toolchain/checksums.lock from the publishers' checksums")
     commands.add_parser("list", help="show what is pinned, and where each tool would come from")
+    commands.add_parser("clean", help="stop the embedded control planes of this clone; tools stay in the cache")
     return parser
 
 
@@ -72,6 +73,16 @@ def _chosen(options: argparse.Namespace) -> tuple[Tool, ...]:
     by_name = tuple(known[name] for name in names)
     groups: list[Group] = options.group or ([] if names else ["dev"])
     return tuple(dict.fromkeys([*by_name, *catalogue.in_groups(*groups)]))
+
+
+def _env(options: argparse.Namespace) -> None:
+    try:
+        variables = shell.environment(stack=options.stack, tests=options.tests, rehearsal=options.rehearsal)
+    except ToolchainError:
+        if not options.json:
+            print(f"(exit {EXIT_CODE})")  # a shell forgets that "$(…)" failed, but not what eval ended with
+        raise
+    print(json.dumps(variables, indent=2) if options.json else _exports(variables))
 
 
 def _exports(variables: Mapping[str, str]) -> str:
@@ -91,4 +102,5 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

@@ -1,8 +1,8 @@
 """Bringing tools: PATH, else the user's cache, else the official release, else built from Go modules."""
 
 import fcntl
-import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -102,22 +102,29 @@ def _bring(tool: Tool, platform: Platform, network: Network, attempts: list[Atte
 
 
 def install(tool: Tool, target: Path, into: Callable[[Path], str]) -> str:
-    """Let `into` make the tool beside `target`, run it once, and only then put it in place; says how it was made."""
-    candidate = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
+    """Let `into` make the tool in a directory of its own, run it once there, and only then put it in place.
+
+    What else is in that directory goes beside the tool. Says how it was made; raises `Unavailable`.
+    """
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=target.parent) as temporary:
+        candidate = Path(temporary) / target.name
         how = into(candidate)
-        try:
-            answer = installed.answer(candidate, tool.asks)
-        except OSError as error:
-            raise Unavailable(f"it came, but does not run here: {error.strerror or error}") from error
-        if not tool.fits.accepts(installed.version_in(answer)):
-            said = " ".join(answer.split())[:200] or "nothing"
-            raise Unavailable(f"it came, but does not run here as {tool.version}: {said}")
+        _check(tool, candidate)
+        for companion in (path for path in Path(temporary).iterdir() if path != candidate):
+            companion.replace(target.parent / companion.name)
         (target.parent / "origin").write_text(how + "\n", encoding="utf-8")
         candidate.replace(target)
-    finally:
-        candidate.unlink(missing_ok=True)
     return how
+
+
+def _check(tool: Tool, candidate: Path) -> None:
+    try:
+        answer = installed.answer(candidate, tool.asks)
+    except OSError as error:
+        raise Unavailable(f"it came, but does not run here: {error.strerror or error}") from error
+    if not tool.fits.accepts(installed.version_in(answer)):
+        said = " ".join(answer.split())[:200] or "nothing"
+        raise Unavailable(f"it came, but does not run here as {tool.version}: {said}")
 
 
 @contextmanager
@@ -138,7 +145,7 @@ def _alone(tool: Tool, target: Path) -> Generator[None]:
             say(f"{tool}: waiting for another run that is bringing it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         for left in target.parent.glob(".*.partial"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+            shutil.rmtree(left)
         yield
 
 

@@ -100,7 +100,7 @@ ETCD = Tool(
         checksums=_github("etcd-io/etcd", versions.ETCD, "SHA256SUMS"),
         member=f"etcd-v{versions.ETCD}-{{os}}-{{arch}}/etcd",
     ),
-    source=GoPackage(family="etcd", package="go.etcd.io/etcd/server/v3", expectation="about 20 s on 2 cores"),
+    source=GoPackage(family="etcd", package="go.etcd.io/etcd/server/v3", expectation="about 1 min on 2 cores"),
 )
 
 MINIO = Tool(
@@ -123,6 +123,24 @@ MINIO = Tool(
     ),
 )
 
+MC = Tool(
+    name="mc",
+    version=versions.MC,
+    groups=frozenset({"tests"}),
+    asks=("--version",),
+    fits=Fit(at_least=(2025, 1, 1), below=(2026, 2, 13)),
+    release=None,
+    source=GoPackage(
+        family="mc",
+        package="github.com/minio/mc",
+        settings=(
+            f"github.com/minio/mc/cmd.Version={versions.MC}T08:02:18Z",
+            f"github.com/minio/mc/cmd.ReleaseTag=RELEASE.{versions.MC}T08-02-18Z",
+        ),
+        expectation="about 1 min on 2 cores",
+    ),
+)
+
 TOOLS: tuple[Tool, ...] = (
     PULUMI,
     ETCD,
@@ -141,6 +159,7 @@ TOOLS: tuple[Tool, ...] = (
     _kwok("kwok", "about 1 min on 2 cores"),
     _kwok("kwokctl", "about 20 s on 2 cores"),
     MINIO,
+    MC,
 )
 
 

@@ -15,19 +15,19 @@ _LINE = re.compile(r"^(?P<sum>[0-9a-fA-F]{64})\s+[*]?(?P<name>\S.*?)\s*$")
 _BARE = re.compile(r"^\s*([0-9a-fA-F]{64})\s*$")
 
 
-def locked(lock: Path = LOCK) -> dict[str, str]:
+def locked() -> dict[str, str]:
     """Pinned sha256 by URL; empty where there is no lock file."""
-    return _lines(lock.read_text(encoding="utf-8")) if lock.exists() else {}
+    return _lines(LOCK.read_text(encoding="utf-8")) if LOCK.exists() else {}
 
 
-def write(entries: Mapping[str, str], lock: Path = LOCK) -> None:
+def write(entries: Mapping[str, str]) -> None:
     """Put these checksums, by URL, in place of those in the lock file; its comment stays."""
-    old = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
+    old = LOCK.read_text(encoding="utf-8").splitlines() if LOCK.exists() else []
     comment = [line for line in old if line.startswith("#")]
     lines = [f"{checksum}  {url}" for url, checksum in sorted(entries.items())]
-    temporary = lock.with_name(f".{lock.name}.partial")
+    temporary = LOCK.with_name(f".{LOCK.name}.partial")
     temporary.write_text("\n".join([*comment, *lines]) + "\n", encoding="utf-8")
-    temporary.replace(lock)
+    temporary.replace(LOCK)
 
 
 def of_file(name: str, published: str) -> str | None:

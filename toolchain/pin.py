@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from toolchain import catalogue, checksums, plugins, release
 from toolchain.download import Network
@@ -17,7 +16,7 @@ class _Result:
     problem: str = ""
 
 
-def pin(network: Network, lock: Path = checksums.LOCK) -> None:
+def pin(network: Network) -> None:
     """Ask every publisher for its checksums and write the lock file; all of them, or nothing is changed.
 
     Raises `ToolchainError` when a publisher could not be asked.
@@ -29,11 +28,11 @@ def pin(network: Network, lock: Path = checksums.LOCK) -> None:
         say(f"{label:<40} {result.problem or f'{len(result.sums)} checksums'}")
     if failed := [label for label, result in results.items() if result.problem]:
         raise ToolchainError(
-            f"{len(failed)} of {len(results)} could not be pinned; {lock.name} was not changed.\n"
+            f"{len(failed)} of {len(results)} could not be pinned; {checksums.LOCK.name} was not changed.\n"
             "Next: run this where the publishers can be reached, or set INFERENCE_RELEASES to a mirror of them."
         )
-    checksums.write({url: value for result in results.values() for url, value in result.sums.items()}, lock)
-    say(f"Written: {lock}")
+    checksums.write({url: value for result in results.values() for url, value in result.sums.items()})
+    say(f"Written: {checksums.LOCK}")
 
 
 def _ask(subject: Release, network: Network) -> _Result:

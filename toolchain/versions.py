@@ -20,6 +20,10 @@ ETCD = "3.7.3"  # 2026-10-22, https://github.com/etcd-io/etcd/releases
 MINIO_MODULE = "v0.0.0-20260212201848-7aac2a2c5b7c"
 MINIO = "2026-02-12"  # the community edition's last commit, https://github.com/minio/minio: no binary was published
 
+# renovate: datasource=go depName=github.com/minio/mc
+MC_MODULE = "v0.0.0-20250313080218-cf909e1063a9"
+MC = "2025-03-13"  # the newest that the Go proxy resolves, https://github.com/minio/mc
+
 # renovate: datasource=golang-version depName=go
 GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
 

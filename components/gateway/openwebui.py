@@ -35,8 +35,7 @@ def chat_container(settings: OpenWebUiSettings, *, api: str, api_key: SecretKey,
         mounts={"/app/backend/data": "chat", "/tmp": "scratch"},
         health=Health(path="/health", port=PORT, startup_seconds=300),
         resources=settings.resources,
-        # It copies its static files into its own program directory at every start.
-        writable_root=True,
+        writable_root="Open WebUI copies its static files into its own program directory at every start",
     )
 
 

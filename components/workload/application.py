@@ -56,7 +56,7 @@ class Application(pulumi.ComponentResource):
 
     def _metadata(self, annotations: Mapping[str, str] | None = None) -> kubernetes.meta.v1.ObjectMetaArgs:
         return kubernetes.meta.v1.ObjectMetaArgs(
-            name=self._server.name, namespace=self._namespace, labels=self._labels, annotations=annotations
+            name=self._server.name, namespace=self._namespace, labels=self._labels, annotations=annotations or None
         )
 
     def _deployment(self, opts: pulumi.ResourceOptions) -> None:
@@ -66,7 +66,7 @@ class Application(pulumi.ComponentResource):
             pod.topology_spread_constraints = [_spread(self._labels)]
         kubernetes.apps.v1.Deployment(
             self._name,
-            metadata=self._metadata(),
+            metadata=self._metadata(_exceptions(self._server.pod)),
             spec=kubernetes.apps.v1.DeploymentSpecArgs(
                 replicas=self._server.replicas,
                 revision_history_limit=3,
@@ -130,6 +130,12 @@ class Application(pulumi.ComponentResource):
 def digest(content: str) -> str:
     """A short fingerprint of `content`, for an annotation."""
     return sha256(content.encode()).hexdigest()[:16]
+
+
+def _exceptions(pod: Pod) -> dict[str, str]:
+    """Reasons for what is not hardened, where people and checkov look for them."""
+    reasons = [container.writable_root for container in pod.containers if container.writable_root]
+    return {f"checkov.io/skip{number}": f"CKV_K8S_22={reason}" for number, reason in enumerate(reasons, start=1)}
 
 
 def _strategy(update: Update) -> kubernetes.apps.v1.DeploymentStrategyArgs:

@@ -88,8 +88,8 @@ class Container:
     health: Health | None = None
     devices: Mapping[str, int] = field(default_factory=dict[str, int])
     """Extended resources, for example `{"nvidia.com/gpu": 1}`."""
-    writable_root: bool = False
-    """An exception: whoever sets it says why beside it."""
+    writable_root: str | None = None
+    """Why its root must be writable: an exception, shown on the object."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,147 @@
+"""What runs beside the object store, against a real S3 server."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
+
+from components.engines.service import FETCH_PROGRAM
+from components.storage.minio import PROVISION, READER
+from tests.object_store import S3Server, serve
+from toolchain import bring, catalogue
+from toolchain.download import Network
+
+BUCKET = "models"
+PREFIX = "legal/legal-8b/0123"
+READER_KEY = "reader-key-for-tests"
+FILES = {"config.json": b"{}", "weights/part-1.safetensors": os.urandom(3 * 2**20)}
+
+
+@pytest.fixture(scope="module")
+def tools() -> dict[str, Path]:
+    """MinIO and its client."""
+    names = ("minio", "mc")
+    return {brought.tool.name: brought.path for brought in bring.ensure([catalogue.named(n) for n in names], Network())}
+
+
+@pytest.fixture(scope="module")
+def store(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """MinIO with our bucket and reader, made by the script that makes them in a cluster."""
+    with serve(tools["minio"], tmp_path_factory.mktemp("minio")) as server:
+        provision(server, tools["mc"])
+        yield server
+
+
+def provision(server: S3Server, client: Path) -> None:
+    environment = os.environ | {
+        "PATH": f"{client.parent}:{os.environ['PATH']}",
+        "MC_HOST_store": f"http://root:{server.password}@{server.host}",
+        "MC_CONFIG_DIR": str(client.parent / "config"),
+        "READER_SECRET_KEY": READER_KEY,
+    }
+    subprocess.run(["sh", PROVISION, BUCKET, READER], env=environment, check=True, capture_output=True, text=True)
+
+
+def upload(store: S3Server, prefix: str, *, complete: bool = True, sha256: str | None = None) -> None:
+    client = store.client()
+    entries: list[dict[str, Any]] = []
+    for path, content in FILES.items():
+        client.put_object(Bucket=BUCKET, Key=f"{prefix}/{path}", Body=content)
+        digest = sha256 or hashlib.sha256(content).hexdigest()
+        entries.append({"path": path, "size": len(content), "sha256": digest})
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}/manifest.json", Body=json.dumps({"files": entries}).encode())
+    if complete:
+        client.put_object(Bucket=BUCKET, Key=f"{prefix}/.complete", Body=b"")
+
+
+def fetch(store: S3Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, FETCH_PROGRAM, *arguments],
+        env=store.environment(READER, READER_KEY),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_bucket_keeps_old_versions(store: S3Server) -> None:
+    assert store.client().get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+
+
+def test_provisioning_again_changes_nothing(store: S3Server, tools: dict[str, Path]) -> None:
+    provision(store, tools["mc"])
+    store.client(READER, READER_KEY).list_objects_v2(Bucket=BUCKET)
+
+
+def test_the_reader_can_read_and_do_nothing_else(store: S3Server) -> None:
+    upload(store, "general/readable/1")
+    reader = store.client(READER, READER_KEY)
+    assert reader.get_object(Bucket=BUCKET, Key="general/readable/1/config.json")["Body"].read() == b"{}"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.put_object(Bucket=BUCKET, Key="general/readable/1/config.json", Body=b"changed")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.delete_object(Bucket=BUCKET, Key="general/readable/1/config.json")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.create_bucket(Bucket="another")
+
+
+def test_a_complete_model_is_copied_whole(store: S3Server, tmp_path: Path) -> None:
+    upload(store, PREFIX)
+    done = fetch(store, "copy", f"s3://{BUCKET}/{PREFIX}", str(tmp_path / "model"))
+    assert done.returncode == 0, done.stderr
+    assert {path: (tmp_path / "model" / path).read_bytes() for path in FILES} == FILES
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_copy_that_is_there_is_not_fetched_again(store: S3Server, tmp_path: Path) -> None:
+    upload(store, PREFIX)
+    (tmp_path / "model").mkdir()
+    assert fetch(store, "copy", f"s3://{BUCKET}/{PREFIX}", str(tmp_path / "model")).returncode == 0
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_a_model_that_was_never_completed_is_refused(store: S3Server) -> None:
+    upload(store, "general/half/1", complete=False)
+    done = fetch(store, "check", f"s3://{BUCKET}/general/half/1")
+    assert done.returncode == 1
+    assert "is not complete in the object store; sync the model first" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_file_is_refused_and_leaves_nothing_behind(store: S3Server, tmp_path: Path) -> None:
+    upload(store, "general/damaged/1", sha256="0" * 64)
+    done = fetch(store, "copy", f"s3://{BUCKET}/general/damaged/1", str(tmp_path / "model"))
+    assert done.returncode == 1
+    assert "config.json differs from its manifest" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_cannot_write_outside_the_model(store: S3Server, tmp_path: Path) -> None:
+    manifest = {"files": [{"path": "../escaped", "size": 2, "sha256": "0" * 64}]}
+    client = store.client()
+    client.put_object(Bucket=BUCKET, Key="general/escape/1/manifest.json", Body=json.dumps(manifest).encode())
+    client.put_object(Bucket=BUCKET, Key="general/escape/1/.complete", Body=b"")
+    done = fetch(store, "copy", f"s3://{BUCKET}/general/escape/1", str(tmp_path / "model"))
+    assert done.returncode == 1
+    assert "outside the model" in done.stderr
+
+
+def test_a_store_that_cannot_be_reached_is_named_without_a_traceback(store: S3Server) -> None:
+    environment = store.environment() | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    done = subprocess.run(
+        [sys.executable, FETCH_PROGRAM, "check", f"s3://{BUCKET}/x/y/1"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,1 @@
+"""Stand-in for Pulumi's command provider (1.2), which only official releases carry."""
