@@ -11,36 +11,37 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-PULUMI = set -a; eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"; pulumi
+ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
+PULUMI = $(ENVIRONMENT); pulumi
 
-.PHONY: help up preview destroy rehearse status repair env test lint format bench pin clean tools select
+.PHONY: help up preview destroy rehearse status repair env test lint format bench pin clean select
 
 help: ## List what can be made
 	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
-up: tools select ## Bring the stack up, and show what runs where
+up: select ## Bring the stack up, and show what runs where
 	@$(PULUMI) up --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
-	@$(PULUMI) version >/dev/null; $(BIN)/python -m placement show --stack $(STACK)
+	@$(ENVIRONMENT); $(BIN)/python -m placement show --stack $(STACK)
 
-preview: tools select ## Show what `make up` would change
+preview: select ## Show what `make up` would change
 	@$(PULUMI) preview --stack $(STACK) --diff $(FLAGS)
 
-destroy: tools select ## Take the stack down again
+destroy: select ## Take the stack down again
 	@$(PULUMI) destroy --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
 
-rehearse: tools ## Show what of the stack fits where, with every node simulated (SVG=FILE for a picture)
+rehearse: $(VENV)/.ready ## Show what of the stack fits where, with every node simulated (SVG=FILE for a picture)
 	@$(BIN)/python -m placement rehearse --stack $(STACK) $(if $(SVG),--svg $(SVG)) $(FLAGS)
 
-status: tools select ## Show what runs where
-	@$(PULUMI) version >/dev/null; $(BIN)/python -m placement show --stack $(STACK)
+status: select ## Show what runs where
+	@$(ENVIRONMENT); $(BIN)/python -m placement show --stack $(STACK)
 
-repair: tools select ## After a killed `make up`: release the lock, forget what never happened, and finish
+repair: select ## After a killed `make up`: release the lock, forget what never happened, and finish
 	@$(PULUMI) cancel --yes --stack $(STACK) || true
 	@$(PULUMI) refresh --stack $(STACK) --yes --skip-preview --clear-pending-creates
 	@$(MAKE) up
 
-env: $(VENV)/.ready ## Print the environment for plain `pulumi`: eval "$$(make -s env)"
+env: $(VENV)/.ready ## Print the environment for plain `pulumi`, to be read by eval
 	@$(BIN)/python -m toolchain env --stack $(STACK)
 
 test: $(VENV)/.ready-dev ## Set up and run all checks and tests
@@ -72,16 +73,11 @@ pin: $(VENV)/.ready ## Fill the lock files from the publishers; needs the intern
 	@$(BIN)/python -m toolchain pin
 
 clean: ## Stop what runs on this machine for this checkout, and remove what was installed into it
-	@for plane in .state/*/*/; do \
-	  [ ! -d "$$plane" ] || $(PYTHON) -m toolchain.control_plane stop --directory "$$plane" || true; \
-	done
+	@$(PYTHON) -m toolchain clean
 	rm -rf $(VENV) $(VENV)-checkov .state
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-tools: $(VENV)/.ready
-	@$(BIN)/python -m toolchain ensure --group dev
-
-select: tools
+select: $(VENV)/.ready
 	@$(PULUMI) stack select --create $(STACK) >/dev/null
 
 $(VENV)/.ready: requirements.lock

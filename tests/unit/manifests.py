@@ -8,18 +8,19 @@ from tests.unit.recording import SECRET_SIGNATURE, Recording
 
 def manifests(recording: Recording) -> list[dict[str, Any]]:
     """Every object, namespaces first; secrets are unwrapped, whole numbers are integers again."""
-    objects = [cast(dict[str, Any], _plain(resource.inputs)) for resource in recording.kubernetes()]
+    objects = [cast(dict[str, Any], plain(resource.inputs)) for resource in recording.kubernetes()]
     return sorted(objects, key=lambda manifest: manifest["kind"] != "Namespace")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value off the wire as a program would have written it: no wrapped secrets, whole numbers as integers."""
     if isinstance(value, Mapping):
         fields = cast(Mapping[str, Any], value)
         if SECRET_SIGNATURE in fields:
-            return _plain(fields["value"])
-        return {key: _plain(inner) for key, inner in fields.items()}
+            return plain(fields["value"])
+        return {key: plain(inner) for key, inner in fields.items()}
     if isinstance(value, list):
-        return [_plain(inner) for inner in cast(list[Any], value)]
+        return [plain(inner) for inner in cast(list[Any], value)]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

@@ -31,6 +31,7 @@ class Registration:
 
     type: str
     name: str
+    urn: str
     parent: str
     provider: str
     custom: bool
@@ -97,6 +98,7 @@ class _Monitor(mocks.MockMonitor):
                 Registration(
                     type=request.type,
                     name=request.name,
+                    urn=self.make_urn(request.parent, request.type, request.name),
                     parent=request.parent,
                     provider=request.provider,
                     custom=request.custom,

@@ -143,3 +143,12 @@ def test_the_target_is_read_without_a_yaml_parser_and_doubt_means_none(
 
     assert targets.target("some") == target
     assert targets.target("organisation/inference/some") == target
+
+
+def test_cleaning_up_where_nothing_runs_keeps_the_tools_and_says_where_they_are(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert machine.run("clean") == 0
+
+    assert capsys.readouterr().err.startswith(f"Tools stay in {machine.cache}")
+    assert machine.installed(TOOLS[0]).exists()

@@ -8,34 +8,27 @@ from tests.standins import wire
 from tests.standins.provider import InvalidInputs
 from tests.standins.wire import Properties, Wire
 
-_TYPES: Mapping[str, str] = {
-    **dict.fromkeys(("create", "update", "delete", "stdin", "logging", "dir", "remotePath"), "string"),
-    **dict.fromkeys(("interpreter", "assetPaths", "archivePaths"), "[]string"),
-    **dict.fromkeys(("user", "password", "host", "privateKey", "privateKeyPassword"), "string"),
-    **dict.fromkeys(("agentSocketPath", "hostKey"), "string"),
-    **dict.fromkeys(("port", "dialErrorLimit", "perDialTimeout"), "number"),
-    "command": "string",
-    "environment": "map[string]string",
+Schema = Mapping[str, str]
+"""The type of each property that there is."""
+_RUN: Schema = {
+    "stdin": "string",
+    "logging": "string",
+    "environment": "map of strings",
     "addPreviousOutputInEnv": "bool",
-    "triggers": "list",
-    "connection": "object",
-    "proxy": "object",
-    "source": "asset or archive",
 }
-_RUN = ("stdin", "logging", "environment", "addPreviousOutputInEnv")
-_SCRIPTS = ("create", "update", "delete", "triggers", *_RUN)
-_LOCAL = ("interpreter", "dir", "assetPaths", "archivePaths")
-LOCAL = frozenset((*_SCRIPTS, *_LOCAL))
-REMOTE = frozenset((*_SCRIPTS, "connection"))
-COPY = frozenset(("connection", "triggers", "source", "remotePath"))
-RUN = frozenset(("command", *_RUN, *_LOCAL))
-_HOST = frozenset(name for name in _TYPES if name in ("host", "port", "user", "password", "hostKey", "proxy")) | {
-    "privateKey",
-    "privateKeyPassword",
-    "agentSocketPath",
-    "dialErrorLimit",
-    "perDialTimeout",
+_STEPS: Schema = {"create": "string", "update": "string", "delete": "string", "triggers": "list"}
+_LOCAL: Schema = {"dir": "string", **dict.fromkeys(("interpreter", "assetPaths", "archivePaths"), "list of strings")}
+LOCAL: Schema = {**_STEPS, **_RUN, **_LOCAL}
+REMOTE: Schema = {**_STEPS, **_RUN, "connection": "object"}
+COPY: Schema = {"connection": "object", "triggers": "list", "source": "file, directory or text", "remotePath": "string"}
+RUN: Schema = {"command": "string", **_RUN, **_LOCAL}
+_PROXY: Schema = {
+    **dict.fromkeys(("host", "user", "password", "privateKey", "privateKeyPassword"), "string"),
+    **dict.fromkeys(("hostKey", "agentSocketPath"), "string"),
+    **dict.fromkeys(("port", "dialErrorLimit", "perDialTimeout"), "number"),
 }
+_CONNECTION: Schema = {**_PROXY, "proxy": "object"}
+_NESTED = {"connection": _CONNECTION, "proxy": _PROXY}
 _REQUIRED = {"connection", "source", "remotePath", "host", "command"}
 _SECRETS = ("password", "privateKey", "privateKeyPassword")
 _DEFAULTS: Properties = {"user": "root", "port": 22, "dialErrorLimit": 10, "perDialTimeout": 15}
@@ -96,19 +89,20 @@ class Script:
         """From checked inputs, plain, and the outputs of the last run."""
         previous = {"PULUMI_COMMAND_STDOUT": stdout, "PULUMI_COMMAND_STDERR": stderr}
         wanted = given.get("addPreviousOutputInEnv") is not False
+        environment = cast("dict[str, str | None]", given.get("environment", {}))
         logging = cast(str, given.get("logging", "stdoutAndStderr"))
         return cls(
             command=command,
             stdin=cast(str, given.get("stdin", "")),
-            environment=cast("dict[str, str]", given.get("environment", {})),
+            environment={k: v for k, v in environment.items() if v is not None},
             previous={name: value for name, value in previous.items() if value and wanted},
             logged=frozenset({"stdoutAndStderr": ("stdout", "stderr")}.get(logging, (logging,))),
         )
 
 
-def checked(inputs: Properties, names: frozenset[str]) -> Properties:
+def checked(inputs: Properties, schema: Schema) -> Properties:
     """These inputs with defaults, the connection secret; raises `InvalidInputs`, never with a value in it."""
-    failures = dict(_failures("", wire.plain(inputs), names))
+    failures = dict(_failures("", wire.plain(inputs), schema))
     if failures:
         raise InvalidInputs(failures)
     connection = inputs.get("connection")
@@ -126,24 +120,18 @@ def _complete(connection: Wire) -> Wire:
     return {name: wire.secret(value) if name in _SECRETS else value for name, value in complete.items()}
 
 
-def _failures(path: str, given: Properties, names: frozenset[str]) -> Iterator[tuple[str, str]]:
-    # The engine prints the value of a property named here, so that a secret's own name must not stand alone.
-    for name in sorted(_REQUIRED & names - given.keys()):
+def _failures(path: str, given: Properties, schema: Schema) -> Iterator[tuple[str, str]]:
+    # The engine prints the value of a top-level property that is named here, so of a connection only parts ever are.
+    for name in sorted(_REQUIRED & schema.keys() - given.keys()):
         yield f"{path}{name}", "is required"
     for name, value in given.items():
-        if name not in names:
+        if name not in schema:
             if not name.startswith("__"):
-                yield f"{path}{name}", f"is not known; there are: {', '.join(sorted(names))}"
-        elif value == wire.UNKNOWN:
-            continue
-        elif not _fits(value, _TYPES[name]):
-            yield f"{path}{name}", f"must be a {_TYPES[name]}"
-        elif _TYPES[name] == "object":
-            yield from _failures(f"{path}{name}.", wire.plain(cast(Properties, value)), _hosts(name))
-
-
-def _hosts(name: str) -> frozenset[str]:
-    return _HOST if name == "connection" else _HOST - {"proxy"}
+                yield f"{path}{name}", f"is not known; there are: {', '.join(sorted(schema))}"
+        elif value != wire.UNKNOWN and not _fits(value, schema[name]):
+            yield f"{path}{name}", f"must be a {schema[name]}"
+        elif isinstance(value, dict) and name in _NESTED:
+            yield from _failures(f"{path}{name}.", wire.plain(value), _NESTED[name])
 
 
 def _fits(value: Wire, kind: str) -> bool:
@@ -154,14 +142,14 @@ def _fits(value: Wire, kind: str) -> bool:
             return isinstance(value, bool)
         case "number":
             return isinstance(value, int | float) and not isinstance(value, bool)
-        case "[]string":
-            return isinstance(value, list) and all(isinstance(item, str) for item in value)
-        case "map[string]string":
-            return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
         case "list":
             return isinstance(value, list)
-        case "asset or archive":
-            local = isinstance(value, dict) and bool({"path", "text"} & value.keys())
-            return (wire.is_asset(value) or wire.is_archive(value)) and local
-        case _:
+        case "list of strings":
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        case "map of strings":
+            return isinstance(value, dict) and all(isinstance(item, str | None) for item in value.values())
+        case "object":
             return isinstance(value, dict) and wire.TAG not in value
+        case _:
+            on_this_machine = isinstance(value, dict) and bool({"path", "text"} & value.keys())
+            return on_this_machine and (wire.is_asset(value) or wire.is_archive(value))

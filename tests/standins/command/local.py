@@ -1,0 +1,178 @@
+"""Commands on this machine."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeAlias, cast
+
+from tests.standins import wire
+from tests.standins.command.inputs import Script
+from tests.standins.command.output import Output, Stream
+from tests.standins.provider import ProviderError
+from tests.standins.serve import inherited_environment
+from tests.standins.wire import Properties, Wire
+
+Process: TypeAlias = "subprocess.Popen[bytes]"
+_SHELL = ("/bin/sh", "-c")
+_CHUNK = 65536
+_SECONDS_TO_LEAVE = 3
+"""Less than the 5 s after which the engine kills a plugin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where and by what a command is run."""
+
+    interpreter: Sequence[str]
+    directory: str
+
+    @classmethod
+    def of(cls, given: Properties) -> "Place":
+        """From checked inputs."""
+        return cls(
+            interpreter=cast("list[str]", given.get("interpreter")) or _SHELL,
+            directory=cast(str, given.get("dir", str(Path.cwd()))),
+        )
+
+
+class Running:
+    """The commands that run now, each the leader of a process group of its own."""
+
+    def __init__(self) -> None:
+        self._processes: set[Process] = set()
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def start(
+        self, arguments: Sequence[str], directory: str, variables: Mapping[str, str]
+    ) -> "Process":
+        """Start one; raises `OSError`, and `ProviderError` after `stop`."""
+        with self._lock:
+            if self._stopped:
+                raise ProviderError("context canceled")
+            process = subprocess.Popen(
+                arguments,
+                cwd=directory,
+                env=variables,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            self._processes.add(process)
+            return process
+
+    def ended(self, process: Process) -> None:
+        """This one needs no stopping any more."""
+        with self._lock:
+            self._processes.discard(process)
+
+    def stop(self) -> None:
+        """Ask all to end, then kill what has not; no other is started afterwards."""
+        with self._lock:
+            self._stopped = True
+            processes = self._processes.copy()
+        for process in processes:
+            _signal(process, signal.SIGTERM)
+        until = time.monotonic() + _SECONDS_TO_LEAVE
+        while self._processes & processes and time.monotonic() < until:
+            time.sleep(0.02)
+        for process in self._processes & processes:
+            _signal(process, signal.SIGKILL)
+
+
+def run(script: Script, place: Place, running: Running, show: Callable[[str], None]) -> Output:
+    """Run it to its end; raises `ProviderError` with all it wrote when that is not a success."""
+    output = Output(script.logged, show)
+    environment = {**inherited_environment(), **script.environment, **script.previous}
+    try:
+        process = running.start([*place.interpreter, script.command], place.directory, environment)
+    except OSError as error:
+        raise ProviderError(output.failure(_why_not_started(error, place), script.command)) from None
+    try:
+        _converse(process, script.stdin, output)
+    finally:
+        running.ended(process)
+    if process.returncode:
+        raise ProviderError(output.failure(_how_ended(process.returncode), script.command))
+    return output
+
+
+def _converse(process: Process, stdin: str, output: Output) -> None:
+    """Feed and read until every writer has closed its end, as the official provider does, and the command has ended."""
+
+    def read(stream: Stream, pipe: IO[bytes]) -> None:
+        while chunk := os.read(pipe.fileno(), _CHUNK):
+            output.take(stream, chunk)
+        output.take(stream, b"")
+
+    stdin_pipe, stdout_pipe, stderr_pipe = cast(
+        "tuple[IO[bytes], ...]", (process.stdin, process.stdout, process.stderr)
+    )
+    readers = [
+        threading.Thread(target=read, args=("stdout", stdout_pipe)),
+        threading.Thread(target=read, args=("stderr", stderr_pipe)),
+    ]
+    for reader in readers:
+        reader.start()
+    with contextlib.suppress(BrokenPipeError), stdin_pipe:  # whether it should have read on, its exit code says
+        stdin_pipe.write(stdin.encode())
+    process.wait()
+    for reader in readers:
+        reader.join()
+    stdout_pipe.close()
+    stderr_pipe.close()
+
+
+def files(directory: str, patterns: Iterable[str]) -> Mapping[str, Wire]:
+    """The files that match, as assets by their path under the directory; `!` takes those away that match it."""
+    rules = [(pattern.startswith("!"), _regex(pattern.removeprefix("!"))) for pattern in patterns]
+    found: dict[str, Wire] = {}
+    for parent, folders, names in os.walk(directory):
+        folders.sort()
+        for name in sorted(names):
+            path = str(Path(parent, name).relative_to(directory))
+            for excluded, regex in rules:
+                if regex.fullmatch(path):
+                    found.pop(path, None)
+                    if not excluded:
+                        found[path] = wire.file_asset(str(Path(directory, path)))
+    return found
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    """`*` stops at a slash, `**` does not; `?`, `[a-z]`, `[!a]` and `{one,other}` as in a shell."""
+    parts = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|", "[!": "[^", "[": "[", "]": "]"}
+    tokens = cast("list[str]", re.findall(r"\\.|\*\*|\[!|.", pattern, re.DOTALL))
+    depth, regex = 0, ""
+    for token in tokens:
+        depth += {"{": 1, "}": -1}.get(token, 0)
+        literal = token not in parts or (token == "," and not depth)
+        regex += re.escape(token.removeprefix("\\") or token) if literal else parts[token]
+    return re.compile(regex, re.DOTALL)
+
+
+def _why_not_started(error: OSError, place: Place) -> str:
+    reason = (error.strerror or str(error)).lower()
+    if error.filename == place.directory:
+        return f"chdir {place.directory}: {reason}"
+    program = place.interpreter[0]
+    if isinstance(error, FileNotFoundError) and "/" not in program:
+        return f'exec: "{program}": executable file not found in $PATH'
+    return f"fork/exec {program}: {reason}"
+
+
+def _how_ended(status: int) -> str:
+    return f"exit status {status}" if status > 0 else f"signal: {(signal.strsignal(-status) or str(-status)).lower()}"
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.killpg(process.pid, number)
