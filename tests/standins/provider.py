@@ -3,10 +3,11 @@
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NoReturn, Protocol, cast
@@ -23,6 +24,7 @@ from tests.standins.wire import Change, Properties
 _CALLS_AT_ONCE = 256
 """More than any `--parallel`, so that a call to cancel always finds a thread."""
 Severity = Literal["info", "warning", "error"]
+Log = Callable[[engine_pb2.LogRequest], object]
 
 
 class ProviderError(Exception):
@@ -107,7 +109,7 @@ class _Context(Protocol):
 
 
 class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    def __init__(self, provider: Provider, log: Callable[[engine_pb2.LogRequest], object]) -> None:
+    def __init__(self, provider: Provider, log: Log) -> None:
         self._provider = provider
         self._log = log
 
@@ -144,8 +146,8 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
             detailedDiff={path: _property_diff(change, kind.replaces(path)) for path, change in changes.items()},
             hasDetailedDiff=True,
-            diffs=list(changes),
-            replaces=[path for path in changes if kind.replaces(path)],
+            diffs=_properties(changes),
+            replaces=_properties(path for path in changes if kind.replaces(path)),
         )
 
     def Create(self, request: provider_pb2.CreateRequest, context: _Context) -> provider_pb2.CreateResponse:
@@ -213,24 +215,38 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 def serve(name: str, provider: Provider) -> None:
     """Serve the engine whose address is among the arguments, until it is gone; returns never."""
+    host(name, lambda log: _Servicer(provider, log), provider.stop)
+
+
+def host(
+    name: str,
+    servicer: Callable[[Log], provider_pb2_grpc.ResourceProviderServicer],
+    stop: Callable[[], None],
+) -> None:
+    """Serve the protocol itself, for a provider that does more than `Provider` says; returns never."""
     permission(name)
     address = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
     engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address, _GRPC_CHANNEL_OPTIONS))
-    log = cast("Callable[[engine_pb2.LogRequest], object]", engine.Log)
+    log = cast("Log", engine.Log)
     server = grpc.server(ThreadPoolExecutor(_CALLS_AT_ONCE), options=_GRPC_CHANNEL_OPTIONS)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(_Servicer(provider, log), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer(log), server)
     port = server.add_insecure_port("127.0.0.1:0")
     told_to_leave = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: told_to_leave.set())
-    leave_with_engine(provider.stop)
+    leave_with_engine(stop)
     server.start()
     print(port, flush=True)
     told_to_leave.wait()
-    provider.stop()
+    stop()
     os._exit(0)  # not waiting for threads: what they would still report, nobody reads
 
 
 def _property_diff(change: Change, replace: bool) -> provider_pb2.PropertyDiff:
     kind = provider_pb2.PropertyDiff.Kind.Value(f"{change.upper()}_REPLACE" if replace else change.upper())
     return provider_pb2.PropertyDiff(kind=kind)
+
+
+def _properties(paths: Iterable[str]) -> list[str]:
+    """The top-level properties of these paths."""
+    return list(dict.fromkeys(re.split(r"[.\[]", path, maxsplit=1)[0] for path in paths))

@@ -4,7 +4,9 @@ The SDK's own `PropertyValue` drops the hashes of assets, by which the engine te
 secret, an asset or an archive stays the tagged mapping that it is on the wire (pulumi/runtime/rpc.py).
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
 from google.protobuf import json_format, struct_pb2
@@ -39,9 +41,15 @@ def secret(value: Wire) -> Wire:
     return value if _is(value, _SECRET) else {TAG: _SECRET, "value": value}
 
 
+def is_secret(value: Wire) -> bool:
+    """Whether this is a wrapped secret."""
+    return _is(value, _SECRET)
+
+
 def file_asset(path: str) -> Wire:
-    """A file on this machine."""
-    return {TAG: _ASSET, "path": path}
+    """A file on this machine, as it is now."""
+    with Path(path).open("rb") as content:
+        return {TAG: _ASSET, "path": path, "hash": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
 def archive(assets: Mapping[str, Wire]) -> Wire:

@@ -121,7 +121,7 @@ def _complete(connection: Wire) -> Wire:
 
 
 def _failures(path: str, given: Properties, schema: Schema) -> Iterator[tuple[str, str]]:
-    # The engine prints the value of a top-level property that is named here, so of a connection only parts ever are.
+    # The engine prints the value of a top-level property that is named here: where secrets may be, only parts are.
     for name in sorted(_REQUIRED & schema.keys() - given.keys()):
         yield f"{path}{name}", "is required"
     for name, value in given.items():
@@ -130,6 +130,9 @@ def _failures(path: str, given: Properties, schema: Schema) -> Iterator[tuple[st
                 yield f"{path}{name}", f"is not known; there are: {', '.join(sorted(schema))}"
         elif value != wire.UNKNOWN and not _fits(value, schema[name]):
             yield f"{path}{name}", f"must be a {schema[name]}"
+        elif isinstance(value, dict) and name == "environment":
+            wrong = (key for key, item in value.items() if not isinstance(item, str | None))
+            yield from ((f"{path}{name}.{key}", "must be a string") for key in wrong)
         elif isinstance(value, dict) and name in _NESTED:
             yield from _failures(f"{path}{name}.", wire.plain(value), _NESTED[name])
 
@@ -146,9 +149,7 @@ def _fits(value: Wire, kind: str) -> bool:
             return isinstance(value, list)
         case "list of strings":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
-        case "map of strings":
-            return isinstance(value, dict) and all(isinstance(item, str | None) for item in value.values())
-        case "object":
+        case "map of strings" | "object":
             return isinstance(value, dict) and wire.TAG not in value
         case _:
             on_this_machine = isinstance(value, dict) and bool({"path", "text"} & value.keys())

@@ -4,26 +4,22 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias, cast
+from typing import IO, cast
 
 from tests.standins import wire
 from tests.standins.command.inputs import Script
 from tests.standins.command.output import Output, Stream
+from tests.standins.command.running import Process, Running
 from tests.standins.provider import ProviderError
 from tests.standins.serve import inherited_environment
 from tests.standins.wire import Properties, Wire
 
-Process: TypeAlias = "subprocess.Popen[bytes]"
 _SHELL = ("/bin/sh", "-c")
 _CHUNK = 65536
-_SECONDS_TO_LEAVE = 3
-"""Less than the 5 s after which the engine kills a plugin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,52 +36,6 @@ class Place:
             interpreter=cast("list[str]", given.get("interpreter")) or _SHELL,
             directory=cast(str, given.get("dir", str(Path.cwd()))),
         )
-
-
-class Running:
-    """The commands that run now, each the leader of a process group of its own."""
-
-    def __init__(self) -> None:
-        self._processes: set[Process] = set()
-        self._stopped = False
-        self._lock = threading.Lock()
-
-    def start(
-        self, arguments: Sequence[str], directory: str, variables: Mapping[str, str]
-    ) -> "Process":
-        """Start one; raises `OSError`, and `ProviderError` after `stop`."""
-        with self._lock:
-            if self._stopped:
-                raise ProviderError("context canceled")
-            process = subprocess.Popen(
-                arguments,
-                cwd=directory,
-                env=variables,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-            self._processes.add(process)
-            return process
-
-    def ended(self, process: Process) -> None:
-        """This one needs no stopping any more."""
-        with self._lock:
-            self._processes.discard(process)
-
-    def stop(self) -> None:
-        """Ask all to end, then kill what has not; no other is started afterwards."""
-        with self._lock:
-            self._stopped = True
-            processes = self._processes.copy()
-        for process in processes:
-            _signal(process, signal.SIGTERM)
-        until = time.monotonic() + _SECONDS_TO_LEAVE
-        while self._processes & processes and time.monotonic() < until:
-            time.sleep(0.02)
-        for process in self._processes & processes:
-            _signal(process, signal.SIGKILL)
 
 
 def run(script: Script, place: Place, running: Running, show: Callable[[str], None]) -> Output:
@@ -171,8 +121,3 @@ def _why_not_started(error: OSError, place: Place) -> str:
 
 def _how_ended(status: int) -> str:
     return f"exit status {status}" if status > 0 else f"signal: {(signal.strsignal(-status) or str(-status)).lower()}"
-
-
-def _signal(process: Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it has just ended
-        os.killpg(process.pid, number)

@@ -1,159 +1,185 @@
-"""Commands and copies on another host, over SSH.
-
-With paramiko rather than OpenSSH's client, because only a library tells a host that cannot be reached from a command
-that failed, and an environment variable that the server took from one that it dropped.
-"""
+"""Commands and copies on another host."""
 
 import contextlib
-import io
 import os
-import socket
+import posixpath
+import stat
 import threading
-from base64 import b64decode
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, cast
 
 import paramiko
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from tests.standins.command.connection import connected
 from tests.standins.command.inputs import Connection, Script
 from tests.standins.command.output import Output, Stream
+from tests.standins.command.running import Running
 from tests.standins.provider import Call, ProviderError
+from tests.standins.wire import Properties, Wire
 
-_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.1, 1.5, 5.0
-"""Seconds between two attempts, as the official provider waits."""
 _CHUNK = 65536
-_ENV_REFUSED = (
-    "Unable to set '{}'. This only works if the SSH server accepts it with AcceptEnv. Otherwise prefix the command "
-    "with it, in the form 'VAR=value command'."
-)
-_KEYS: Sequence[tuple[type, Callable[[io.StringIO], paramiko.PKey]]] = (
-    (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key.from_private_key),
-    (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey.from_private_key),
-    (rsa.RSAPrivateKey, paramiko.RSAKey.from_private_key),
+_CHANNEL_REQUEST = bytes([98])
+"""SSH_MSG_CHANNEL_REQUEST of RFC 4254."""
+_REFUSED = (
+    "Unable to set '{}'. This only works if your SSH server is configured to accept these variables via AcceptEnv. "
+    "Alternatively, prefix the command itself with the variables in the form 'VAR=value command'."
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dialling:
-    """How attempts to connect go on."""
-
-    show: Callable[[str], None]
-    stopped: threading.Event
+class _Sending(Protocol):
+    def _send_user_message(self, data: paramiko.Message) -> None: ...
 
 
-def run(connection: Connection, script: Script, dialling: Dialling, call: Call) -> Output:
+class _Asking(Protocol):
+    """`paramiko.Channel` from within."""
+
+    transport: _Sending
+
+    def _event_pending(self) -> None: ...
+
+    def _wait_for_event(self) -> None: ...
+
+
+def run(connection: Connection, script: Script, running: Running, call: Call) -> Output:
     """Run it to its end; raises `ProviderError` with all it wrote when that is not a success."""
-    output = Output(script.logged, dialling.show)
-    with connected(connection, dialling) as transport:
-        channel = _session(transport, script, call)
-        channel.exec_command(script.command)
-        _converse(channel, script.stdin, output)
-        status = channel.recv_exit_status()
-    if status < 0:
-        reason = "context canceled" if dialling.stopped.is_set() else _NO_STATUS
-        raise ProviderError(output.failure(reason, script.command))
-    if status:
-        raise ProviderError(output.failure(f"Process exited with status {status}", script.command))
-    return output
 
+    def show(line: str) -> None:
+        call.say(line, "info", True)
 
-_NO_STATUS = "wait: remote command exited without exit status or exit signal"
-
-
-@contextlib.contextmanager
-def connected(connection: Connection, dialling: Dialling) -> Generator[paramiko.Transport]:
-    """An authenticated connection, through the proxy if there is one; raises `ProviderError`."""
-    key = _private_key(connection)
-    expected = _host_key(connection)
-    with contextlib.ExitStack() as stack:
-        if connection.proxy:
-            try:
-                proxy = stack.enter_context(connected(connection.proxy, dialling))
-            except ProviderError as error:
-                raise ProviderError(f"proxy: {error}") from None
-
-        def dial() -> paramiko.Transport:
-            address = (connection.host, connection.port)
-            if connection.proxy:
-                stream = proxy.open_channel("direct-tcpip", address, ("127.0.0.1", 0))
-            else:
-                stream = socket.create_connection(address, connection.per_dial_timeout)
-            return _handshake(stream, connection, key, expected)
-
-        transport = _with_retries(dial, connection, dialling)
-        stack.callback(transport.close)
-        _close_when(dialling.stopped, transport)
-        yield transport
-
-
-def _with_retries(
-    dial: Callable[[], paramiko.Transport], connection: Connection, dialling: Dialling
-) -> paramiko.Transport:
-    limit, pause, failed = connection.dial_error_limit, _FIRST_PAUSE, 0
-    while True:
-        try:
-            return dial()
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            reason = _why_not_connected(error, connection)
-        if failed == limit:
-            raise ProviderError(f"after {failed} failed attempts: {reason}")
-        failed += 1
-        dialling.show(f"Dial {failed}/{'inf' if limit < 0 else limit} failed: retrying")
-        if dialling.stopped.wait(pause):
-            raise ProviderError("context canceled")
-        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
-
-
-def _handshake(
-    stream: "socket.socket | paramiko.Channel",
-    connection: Connection,
-    key: paramiko.PKey | None,
-    expected: tuple[str, bytes] | None,
-) -> paramiko.Transport:
-    transport = paramiko.Transport(stream)
+    output = Output(script.logged, show)
     try:
-        if expected:
-            kinds = ("rsa-sha2-512", "rsa-sha2-256") if expected[0] == "ssh-rsa" else (expected[0],)
-            transport.get_security_options().key_types = kinds
-        transport.start_client(timeout=connection.per_dial_timeout)
-        if expected and transport.get_remote_server_key().asbytes() != expected[1]:
-            raise paramiko.SSHException("ssh: host key mismatch")
-        _authenticate(transport, connection, key)
-    except BaseException:
-        transport.close()
-        raise
-    return transport
+        with connected(connection, running, show) as transport:
+            channel = _session(transport, script, call)
+            channel.exec_command(script.command)
+            _converse(channel, script.stdin, output)
+            status = channel.recv_exit_status()
+    except (EOFError, OSError, paramiko.SSHException) as error:
+        raise ProviderError(output.failure(str(error), script.command)) from None
+    if status == 0:
+        return output
+    reason = f"Process exited with status {status}"
+    if status < 0:
+        lost = "wait: remote command exited without exit status or exit signal"
+        reason = "context canceled" if running.stopped.is_set() else lost
+    raise ProviderError(output.failure(reason, script.command))
 
 
-def _authenticate(transport: paramiko.Transport, connection: Connection, key: paramiko.PKey | None) -> None:
-    """Key, password, questions, agent, in this order, until the server is content."""
-    user, password = connection.user, connection.password
-    attempts: list[tuple[str, Callable[[], list[str]]]] = []
-    if key:
-        attempts.append(("publickey", lambda: transport.auth_publickey(user, key)))
-    if password is not None:
-        attempts.append(("password", lambda: transport.auth_password(user, password, fallback=False)))
-        attempts.append(
-            ("keyboard-interactive", lambda: transport.auth_interactive(user, lambda _t, _i, q: [password] * len(q)))
+def copy(connection: Connection, source: Wire, path: str, running: Running, call: Call) -> None:
+    """Copy an asset or archive, as it is, to this path; raises `ProviderError`.
+
+    A directory goes into an existing or new one under its own name, its content alone if its path ends in a slash; a
+    file goes into an existing directory under its own name.
+    """
+    local = cast(Properties, source)
+    try:
+        with connected(connection, running, lambda line: call.say(line, "info", True)) as transport:
+            sftp = cast(paramiko.SFTPClient, paramiko.SFTPClient.from_transport(transport))
+            if "text" in local:
+                _copy_text(sftp, cast(str, local["text"]), path)
+            elif Path(cast(str, local["path"])).is_dir():
+                _copy_directory(sftp, cast(str, local["path"]), path)
+            else:
+                _copy_file(sftp, cast(str, local["path"]), path)
+    except (EOFError, OSError, paramiko.SSHException) as error:
+        raise ProviderError(f"failed to copy to remote path {path}: {error}") from None
+
+
+def _session(transport: paramiko.Transport, script: Script, call: Call) -> paramiko.Channel:
+    """A channel with its variables set. What the server does not take fails, but for what the last run left."""
+    wanted = {**script.environment, **script.previous}
+    while True:
+        channel = transport.open_session()
+        refused = next((name for name, value in wanted.items() if not _set(channel, name, value)), None)
+        if refused is None:
+            return channel
+        if refused in script.environment:
+            call.say(_REFUSED.format(refused), "error", False)
+            raise ProviderError(f'could not set environment variable "{refused}": ssh: setenv failed')
+        call.say(_REFUSED.format(refused), "warning", False)
+        del wanted[refused]  # a refusal has closed the channel: once more without it
+
+
+def _set(channel: paramiko.Channel, name: str, value: str) -> bool:
+    """Whether the server took it, which paramiko's own request does not ask."""
+    message = paramiko.Message()
+    message.add_byte(_CHANNEL_REQUEST)
+    message.add_int(channel.remote_chanid)
+    message.add_string("env")
+    message.add_boolean(True)
+    message.add_string(name)
+    message.add_string(value)
+    asking = cast(_Asking, channel)
+    asking._event_pending()  # pyright: ignore[reportPrivateUsage]
+    asking.transport._send_user_message(message)  # pyright: ignore[reportPrivateUsage]
+    with contextlib.suppress(paramiko.SSHException):
+        asking._wait_for_event()  # pyright: ignore[reportPrivateUsage]
+        return True
+    return False
+
+
+def _converse(channel: paramiko.Channel, stdin: str, output: Output) -> None:
+    def read(stream: Stream, receive: Callable[[int], bytes]) -> None:
+        while chunk := receive(_CHUNK):
+            output.take(stream, chunk)
+        output.take(stream, b"")
+
+    readers = [
+        threading.Thread(target=read, args=("stdout", channel.recv)),
+        threading.Thread(target=read, args=("stderr", channel.recv_stderr)),
+    ]
+    for reader in readers:
+        reader.start()
+    with contextlib.suppress(OSError):  # whether the command should have read on, its exit code says
+        channel.sendall(stdin.encode())
+        channel.shutdown_write()
+    for reader in readers:
+        reader.join()
+
+
+def _copy_text(sftp: paramiko.SFTPClient, text: str, path: str) -> None:
+    if _is_directory(sftp, path):
+        raise ProviderError(
+            f"remote path {path} is a directory; when using a text asset, remotePath must be a file path"
         )
-    for offered in _agent_keys(connection):
-        attempts.append(("publickey", lambda offered=offered: transport.auth_publickey(user, offered)))
-    for _, attempt in attempts:
-        with contextlib.suppress(paramiko.BadAuthenticationType, paramiko.AuthenticationException):
-            attempt()
-        if transport.is_authenticated():
-            return
-    tried = " ".join(dict.fromkeys(["none", *(name for name, _ in attempts)]))
-    raise paramiko.SSHException(
-        f"ssh: unable to authenticate, attempted methods [{tried}], no supported methods remain"
-    )
+    _make_directories(sftp, posixpath.dirname(path))
+    with sftp.open(path, "wb") as remote:
+        remote.write(text.encode())
 
 
-def _agent_keys(connection: Connection) -> Sequence[paramiko.PKey]:
-    path = connection.agent_socket or os.environ.get("SSH_AUTH_SOCK")
-    if not path:
-        return ()
-    agent = paramiko.Agent()
-    return agent.get_keys()
+def _copy_file(sftp: paramiko.SFTPClient, source: str, path: str) -> None:
+    if _is_directory(sftp, path):
+        path = posixpath.join(path, Path(source).name)
+    else:
+        _make_directories(sftp, posixpath.dirname(path))
+    sftp.put(source, path)
+
+
+def _copy_directory(sftp: paramiko.SFTPClient, source: str, path: str) -> None:
+    if not source.endswith("/"):
+        path = posixpath.join(path, Path(source).name)
+    _make_directories(sftp, path)
+    with os.scandir(source) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            below = posixpath.join(path, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                _copy_directory(sftp, f"{entry.path}/", below)
+            else:
+                sftp.put(entry.path, below)
+
+
+def _make_directories(sftp: paramiko.SFTPClient, path: str) -> None:
+    existing = _is_directory(sftp, path) if path else True
+    if existing is False:
+        raise ProviderError(f"remote path {path} exists but is not a directory")
+    if existing is None:
+        _make_directories(sftp, posixpath.dirname(path))
+        sftp.mkdir(path)
+
+
+def _is_directory(sftp: paramiko.SFTPClient, path: str) -> bool | None:
+    """None when there is nothing."""
+    try:
+        return stat.S_ISDIR(sftp.stat(path).st_mode or 0)
+    except FileNotFoundError:
+        return None
