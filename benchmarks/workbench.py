@@ -48,9 +48,9 @@ class Workbench:
     def pulumi(self, *arguments: str, program: Path = REPOSITORY) -> Measurement:
         """Run a `pulumi` command for the stack on `program`."""
         command = ["pulumi", *arguments, "--stack", STACK, "--non-interactive"]
-        if arguments[0] in ("up", "preview", "destroy"):
-            command += ["--config-file", str(self.settings)]
-        return measure(command, cwd=program, environment=self.environment)
+        if arguments[0] not in ("up", "preview", "destroy"):
+            return measure(command, cwd=self.state, environment=self.environment)
+        return measure([*command, "--config-file", str(self.settings)], cwd=program, environment=self.environment)
 
 
 @contextmanager
@@ -61,10 +61,11 @@ def workbench(engines: int) -> Generator[Workbench]:
     try:
         environment = os.environ | toolchain.environment(stack=STACK, tests=True)
         bench = Workbench(state=state, environment=environment)
+        shutil.copy(REPOSITORY / "Pulumi.yaml", state)
         bench.settings.write_text(yaml.safe_dump({"config": configuration(engines)}))
         subprocess.run(
             ["pulumi", "stack", "init", STACK, "--non-interactive"],
-            cwd=REPOSITORY,
+            cwd=state,
             env=environment,
             check=True,
             capture_output=True,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Deployment:
         """Run a `pulumi` command on the stack."""
         done = subprocess.run(
             self.command(*arguments),
-            cwd=REPOSITORY,
+            cwd=REPOSITORY if arguments[0] in WITH_SETTINGS else self.state,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -70,11 +71,12 @@ class Deployment:
         return ["pulumi", *arguments, "--stack", STACK, "--non-interactive", *settings]
 
     def create(self, settings: Mapping[str, Any]) -> None:
-        """Make the empty stack."""
+        """Make the empty stack; Pulumi writes its salt into our settings file, not into the repository's."""
+        shutil.copy(REPOSITORY / "Pulumi.yaml", self.state)
         self.write_settings(settings)
         subprocess.run(
             ["pulumi", "stack", "init", STACK, "--non-interactive"],
-            cwd=REPOSITORY,
+            cwd=self.state,
             env=self.environment,
             check=True,
             capture_output=True,

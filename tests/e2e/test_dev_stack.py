@@ -98,20 +98,18 @@ def test_an_up_that_was_killed_is_repaired_and_nothing_is_lost_or_doubled(tmp_pa
 def test_destroy_deletes_every_object_and_empties_the_state(tmp_path: Path) -> None:
     deployment = Deployment(state=tmp_path)
     deployment.create(stack_settings("dev"))
-    deployment.up()
-    kubernetes = deployment.api_server()
-    control_plane = next(r["urn"] for r in deployment.resources() if r["type"] == "command:local:Command")
-    provider = next(r["urn"] for r in deployment.resources() if r["urn"].endswith("::dev-provider"))
-    # Everything but the control plane, so that it can still be asked what is left.
-    others = [r["urn"] for r in deployment.resources() if r["type"].startswith("kubernetes:")]
-    targets = [word for urn in others for word in ("--target", urn)]
-    deployment.pulumi("destroy", "--yes", "--skip-preview", "--target-dependents", *targets)
-    left = {resource["urn"] for resource in deployment.resources()}
-    assert {control_plane, provider} <= left
-    assert not kubernetes.get("nodes", "pv", "--ignore-not-found")["items"]
-    names = {namespace["metadata"]["name"] for namespace in kubernetes.get("namespaces")["items"]}
-    assert not names.intersection(OURS)
-    deployment.destroy()
+    try:
+        deployment.up()
+        kubernetes = deployment.api_server()
+        # Everything but the control plane, so that it can still be asked what is left.
+        objects = [one["urn"] for one in deployment.resources() if one["type"].startswith("kubernetes:")]
+        targets = [word for urn in objects for word in ("--target", urn)]
+        deployment.pulumi("destroy", "--yes", "--skip-preview", "--target-dependents", *targets)
+        assert kubernetes.get("nodes,persistentvolumes,storageclasses,runtimeclasses")["items"] == []
+        names = {namespace["metadata"]["name"] for namespace in kubernetes.get("namespaces")["items"]}
+        assert not names.intersection(OURS)
+    finally:
+        deployment.destroy()
     assert deployment.resources() == []
     assert not (tmp_path / STACK / "dev").exists()
 
