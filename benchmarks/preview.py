@@ -69,6 +69,7 @@ def _entry(resource: Registration) -> Mapping[str, Any]:
         "urn": resource.urn,
         "parent": resource.parent,
         "provider": resource.provider.rpartition("::")[0],
+        "dependencies": resource.dependencies,
         "custom": resource.custom,
         "inputs": plain(resource.inputs),
     }

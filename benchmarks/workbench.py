@@ -60,6 +60,8 @@ def workbench(engines: int) -> Generator[Workbench]:
     os.environ["INFERENCE_STATE"] = str(state)
     try:
         environment = os.environ | toolchain.environment(stack=STACK, tests=True)
+        # As on a user's machine: modules are compiled once, not at every run.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         bench = Workbench(state=state, environment=environment)
         shutil.copy(REPOSITORY / "Pulumi.yaml", state)
         bench.settings.write_text(yaml.safe_dump({"config": configuration(engines)}))

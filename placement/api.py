@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from placement.problems import PlacementError
+
 Json = Mapping[str, Any]
 
 _SECONDS = 30
 
 
-class ClusterError(Exception):
+class ClusterError(PlacementError):
     """A cluster could not be asked; the text says which, why, and what to do."""
 
 
@@ -49,9 +51,7 @@ class Api:
             ) from None
         self._address = f"https://{access.host}:{access.port}"
         self._headers = access.headers
-        self._connection = http.client.HTTPSConnection(
-            access.host, access.port, timeout=_SECONDS, context=access.trust
-        )
+        self._connection = http.client.HTTPSConnection(access.host, access.port, timeout=_SECONDS, context=access.trust)
 
     def get(self, path: str) -> Json:
         """The object at `path`. Raises ClusterError."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from placement.model import Amounts, Cluster, Misfit, Node, Workload, counted
+from placement.model import ENGINE, Amounts, Cluster, Misfit, Node, Workload, counted
 from placement.text import Style, paragraph, table
 
 _ENGINE_COLUMNS = ("engine", "replicas", "nodes", "GPUs")
@@ -31,28 +31,34 @@ def summary(stack: str, clusters: Sequence[Cluster]) -> str:
     nodes = sum(len(cluster.nodes) for cluster in clusters)
     used = sum(cluster.used(node).gpus for cluster in clusters for node in cluster.nodes)
     there = sum(node.has.gpus for cluster in clusters for node in cluster.nodes)
-    verdict = "everything fits" if not missing else f"{counted(missing, 'pod')} of {wanted} do not fit"
-    if missing == 1:
-        verdict = f"1 pod of {wanted} does not fit"
+    misfit = f"{missing} of {counted(wanted, 'pod')} {'does' if missing == 1 else 'do'} not fit"
+    verdict = misfit if missing else f"all {counted(wanted, 'pod')} fit"
     where = f"{counted(nodes, 'node')} in {counted(len(clusters), 'cluster')}"
-    return f"{stack}: {verdict}; {wanted - missing} of {wanted} pods on {where}, {used} of {there} GPUs used"
+    return f"{stack}: {verdict}; {used} of {counted(there, 'GPU')} used; {where}"
 
 
-def needs(asks: Amounts, accelerator: str | None) -> str:
-    """What one pod asks for, for example `2 cuda` or nothing."""
-    return f"{asks.gpus} {accelerator or 'GPUs'}" if asks.gpus else ""
+def title(workload: Workload) -> str:
+    """The name, and what it does where that is not to serve models: `litellm (gateway)`."""
+    return workload.app if workload.part in (ENGINE, "") else f"{workload.app} ({workload.part})"
+
+
+def needs(workload: Workload) -> str:
+    """What one pod asks for, for example `2 cuda GPUs, 4 CPUs, 16 GiB`."""
+    asks = workload.asks
+    kind = f"{workload.accelerator} GPU" if workload.accelerator else "GPU"
+    gpus = f"{counted(asks.gpus, kind)}, " if asks.gpus else ""
+    cpus = f"{asks.cpu / 1000:g} {'CPU' if asks.cpu == 1000 else 'CPUs'}"
+    return f"{gpus}{cpus}, {gibibytes(asks.memory)} GiB"
 
 
 def lacking(misfit: Misfit) -> str:
-    """What of a workload is nowhere, for example `1 of 2 pods, each with 4 cuda`."""
-    workload = misfit.workload
-    of = f"{misfit.count} of {counted(workload.wanted, 'pod')}"
-    return f"{of}, each with {needs(workload.asks, workload.accelerator)}" if workload.asks.gpus else of
+    """What of a workload is nowhere, for example `1 of 2 pods, each asks for 4 cuda, 8 CPUs, 64 GiB`."""
+    return f"{misfit.count} of {counted(misfit.workload.wanted, 'pod')}, each asks for {needs(misfit.workload)}"
 
 
 def _workloads(cluster: Cluster, style: Style) -> list[str]:
     rows = [
-        (workload.app, _replicas(cluster, workload), _where(cluster, workload), _gpus(cluster, workload))
+        (title(workload), _replicas(cluster, workload), _where(cluster, workload), _gpus(cluster, workload))
         for workload in cluster.workloads
     ]
     misfits = {misfit.workload.app for misfit in cluster.misfits()}
@@ -75,19 +81,19 @@ def _where(cluster: Cluster, workload: Workload) -> str:
 
 def off(workload: Workload) -> str:
     """What is known of something that is off."""
+    would = f"would need {needs(workload)}"
     if not workload.trial:
-        return ""
+        return would
     if workload.trial.node:
-        return f"would fit on {workload.trial.node}"
-    return f"would not fit: {workload.trial.reason}"
+        return f"{would}; would fit on {workload.trial.node}"
+    return f"{would}; would not fit: {workload.trial.reason}"
 
 
 def _gpus(cluster: Cluster, workload: Workload) -> str:
-    each = needs(workload.asks, workload.accelerator)
-    if not workload.wanted:
-        return f"would need {each}" if each else ""
-    placed = len(cluster.placed(workload))
-    return f"{placed * workload.asks.gpus}/{workload.wanted * workload.asks.gpus} {workload.accelerator}" if each else ""
+    if not (workload.asks.gpus and workload.wanted):
+        return ""
+    placed = len(cluster.placed(workload)) * workload.asks.gpus
+    return f"{placed}/{workload.wanted * workload.asks.gpus} {workload.accelerator or ''}"
 
 
 def _nodes(cluster: Cluster, style: Style) -> list[str]:
@@ -117,5 +123,9 @@ def cpus(used: Amounts, has: Amounts) -> str:
 
 def memory(used: Amounts, has: Amounts) -> str:
     """For example `17.5 of 128 GiB`."""
-    gibibyte = 2**30
-    return f"{round(used.memory / gibibyte, 1):g} of {round(has.memory / gibibyte, 1):g} GiB"
+    return f"{gibibytes(used.memory)} of {gibibytes(has.memory)} GiB"
+
+
+def gibibytes(count: int) -> str:
+    """Bytes as GiB, with one digit behind the point where it says something."""
+    return f"{round(count / 2**30, 1):g}"

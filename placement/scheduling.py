@@ -75,7 +75,9 @@ def _tried(api: Api, workload: Workload) -> Workload:
 
 
 def _verdict(cluster: Cluster, workload: Workload) -> Trial | None:
-    on = next((one for one in cluster.workloads if (one.namespace, one.app) == (workload.namespace, workload.app)), None)
+    on = next(
+        (one for one in cluster.workloads if (one.namespace, one.app) == (workload.namespace, workload.app)), None
+    )
     if on and on.wanted and on.problem:
         return Trial(node=None, reason=on.problem)
     found = next((pod for pod in cluster.replicas(workload) if pod.decided), None)

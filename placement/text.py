@@ -60,7 +60,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style, ba
 def paragraph(text: str, indent: int) -> list[str]:
     """Lines of running text; its words stay as they are."""
     margin = " " * indent
-    return textwrap.wrap(printable(text), WIDTH, initial_indent=margin, subsequent_indent=margin)
+    return textwrap.wrap(
+        printable(text), WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+    )
 
 
 def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
@@ -71,7 +73,9 @@ def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
 
 
 def _wrapped(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    columns = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
+    columns = [
+        textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths, strict=True)
+    ]
     height = max(map(len, columns))
     padded = [[*column, *[""] * (height - len(column))] for column in columns]
     lines = [

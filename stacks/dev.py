@@ -8,6 +8,7 @@ import pulumi_command as command
 import pulumi_random as random
 
 from components.cluster.embedded import EmbeddedCluster
+from stacks import rehearsal
 from stacks.foundation import Foundation
 from stacks.settings import Settings
 from stacks.stores import object_stores
@@ -17,6 +18,8 @@ REPOSITORY = Path(__file__).parents[1]
 
 def dev(settings: Settings) -> Foundation:
     """One embedded control plane per cluster, below the state directory."""
+    if settings.rehearsal:
+        rehearsal.relax()
     state = Path(os.environ.get("INFERENCE_STATE") or REPOSITORY / ".state")
     commands = command.Provider("command")
     passwords = random.Provider("random")

@@ -20,11 +20,11 @@ class Foundation:
     random: random.Provider
     """Makes passwords, kept in the stack's state."""
 
-    def on(self, cluster: Cluster, *after: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Options for what runs on `cluster`, once it is ready and `after` exists."""
-        return on(cluster, self.random, *after)
+    def on(self, cluster: Cluster) -> pulumi.ResourceOptions:
+        """Options for what comes first on `cluster`, such as namespaces: all else depends on one of those."""
+        return on(cluster, self.random)
 
 
-def on(cluster: Cluster, passwords: random.Provider, *after: pulumi.Resource) -> pulumi.ResourceOptions:
-    """Options for what runs on `cluster`, before there is a whole foundation."""
-    return pulumi.ResourceOptions(providers=[cluster.provider, passwords], depends_on=[*cluster.ready, *after])
+def on(cluster: Cluster, passwords: random.Provider) -> pulumi.ResourceOptions:
+    """Options for what comes first on `cluster`, while there is no whole foundation yet."""
+    return pulumi.ResourceOptions(providers=[cluster.provider, passwords], depends_on=list(cluster.ready))

@@ -50,8 +50,12 @@ class Platform(pulumi.ComponentResource):
         self.endpoints, self.master_keys = endpoints, keys
         self.register_outputs({})
 
-    def _on(self, cluster: Cluster, *after: pulumi.Resource) -> pulumi.ResourceOptions:
-        return self._foundation.on(cluster, *after).merge(pulumi.ResourceOptions(parent=self))
+    def _on(self, cluster: Cluster) -> pulumi.ResourceOptions:
+        return self._foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self))
+
+    def _after(self, cluster: Cluster, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        # Not the cluster's nodes as well: hundreds of engines times hundreds of nodes would be most of a preview.
+        return pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=resources)
 
     def _engines(self, cluster: Cluster, engines: list[AnyEngine], store: ObjectStore) -> dict[str, str]:
         """URLs by engine name."""
@@ -62,11 +66,11 @@ class Platform(pulumi.ComponentResource):
             gpus=cluster.settings.gpus(),
             opts=self._on(cluster),
         )
-        inside = self._on(cluster, namespace)
+        inside = self._after(cluster, namespace)
         reader = reader_secret(f"{cluster.name}-reader", store, namespace=ENGINES_NAMESPACE, opts=inside)
         program = _fetch_program(f"{cluster.name}-fetch", inside)
         models = {model.name: model for model in self._settings.models}
-        after = self._on(cluster, namespace, reader, program, *store.ready)
+        after = self._after(cluster, reader, program, *store.ready)
         return {
             engine.name: InferenceService(
                 f"{cluster.name}-{engine.name}",

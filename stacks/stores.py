@@ -38,6 +38,16 @@ def object_stores(
                 peer=_outside(store.endpoint),
             )
             return dict.fromkeys(clusters, external)
+        case S3Store() as store if settings.rehearsal:
+            amazon = ObjectStore(
+                endpoint=None,
+                region=store.region,
+                bucket=store.bucket,
+                access_key="rehearsal",
+                secret_key=secret("storeSecretKey", settings),
+                peer=Peer(port=HTTPS_PORT),
+            )
+            return dict.fromkeys(clusters, amazon)
         case S3Store():
             raise pulumi.RunError("store.kind s3 belongs to the target eks")
 

@@ -69,7 +69,10 @@ def serve(minio: Path, directory: Path) -> Generator[S3Server]:
         "MINIO_BROWSER": "off",
     }
     command = [minio, "server", directory / "data", "--address", server.host, "--certs-dir", directory / "certs"]
-    with (directory / "log").open("w") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as run:
+    with (
+        (directory / "log").open("w") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as run,
+    ):
         try:
             _await_ready(server, run)
             yield server

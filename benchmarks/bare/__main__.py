@@ -15,6 +15,7 @@ KUBERNETES = re.compile(r"kubernetes:(?P<group>[^/]+)/(?P<version>[^:]+):(?P<kin
 
 recording: list[dict[str, Any]] = json.loads(Path(os.environ["BARE_RECORDING"]).read_text())
 made: dict[str, Any] = {}
+control_plane: Any = None
 
 
 def resource_class(token: str) -> Any:
@@ -40,16 +41,24 @@ def snake(name: str) -> str:
 
 
 for entry in recording:
-    options = pulumi.ResourceOptions(parent=made.get(entry["parent"]), provider=made.get(entry["provider"]))
+    options = pulumi.ResourceOptions(
+        parent=made.get(entry["parent"]),
+        provider=made.get(entry["provider"]),
+        depends_on=[made[dependency] for dependency in entry["dependencies"]],
+    )
     token, name, inputs = entry["type"], entry["name"], entry["inputs"]
     if not entry["custom"]:
         made[entry["urn"]] = pulumi.ComponentResource(token, name, {}, options)
     elif token.startswith("pulumi:providers:"):
         options.provider = None
         arguments = {snake(key): value for key, value in inputs.items()}
+        if "kubeconfig" in arguments:
+            arguments["kubeconfig"] = control_plane.stdout
         made[entry["urn"]] = provider_class(token)(name, **arguments, opts=options)
     elif token == "kubernetes:core/v1:Node":
         made[entry["urn"]] = pulumi.CustomResource(token, name, inputs, options)
     else:
         arguments = {snake(key): value for key, value in inputs.items() if key not in ("apiVersion", "kind")}
         made[entry["urn"]] = resource_class(token)(name, **arguments, opts=options)
+        if token.startswith("command:"):
+            control_plane = made[entry["urn"]]

@@ -34,6 +34,8 @@ class Registration:
     urn: str
     parent: str
     provider: str
+    dependencies: tuple[str, ...]
+    """URNs of what must exist first."""
     custom: bool
     inside_apply: bool
     inputs: Mapping[str, Any]
@@ -101,6 +103,7 @@ class _Monitor(mocks.MockMonitor):
                     urn=self.make_urn(request.parent, request.type, request.name),
                     parent=request.parent,
                     provider=request.provider,
+                    dependencies=tuple(request.dependencies),
                     custom=request.custom,
                     inside_apply=request.name in _made_inside_apply,
                     inputs=MessageToDict(request.object),

@@ -24,7 +24,8 @@ def test_checkov_finds_no_failed_check_without_a_reason_beside_it(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report: Any = json.loads(done.stdout)
     failed = {
-        f"{check['check_id']} {check['check_name']}: {check['resource']}" for check in report["results"]["failed_checks"]
+        f"{check['check_id']} {check['check_name']}: {check['resource']}"
+        for check in report["results"]["failed_checks"]
     }
     assert report["summary"]["passed"] > 500
     assert failed == set()

@@ -91,7 +91,7 @@ class Api:
         content: Object = {}
         with contextlib.suppress(ValueError):
             content = json.loads(answer.data)
-        if answer.status >= 400:  # noqa: PLR2004 (HTTP's errors)
+        if answer.status >= 400:
             raise ApiError(answer.status, str(content.get("message") or f"{method} {path}: HTTP {answer.status}"))
         return content, answer.headers.getlist("Warning")
 
@@ -110,7 +110,7 @@ class Api:
         try:
             listing, _ = self.request("GET", path)
         except ApiError as error:
-            if error.status == 404:  # noqa: PLR2004
+            if error.status == 404:
                 return
             raise
         for entry in listing["resources"]:
@@ -124,7 +124,7 @@ class Api:
         try:
             return self.request("GET", kind.url(namespace, name))[0]
         except ApiError as error:
-            if error.status == 404:  # noqa: PLR2004
+            if error.status == 404:
                 return None
             raise
 
@@ -155,7 +155,8 @@ def _document(kubeconfig: str) -> Object:
 
 def _chosen(document: Object, context: str | None) -> tuple[Object, Object]:
     def named(kind: str, name: str) -> Object:
-        for entry in document.get(f"{kind}s") or []:
+        entries: list[Object] = document.get(f"{kind}s") or []
+        for entry in entries:
             if entry["name"] == name:
                 return entry[kind]
         raise ValueError(f'the kubeconfig has no {kind} "{name}"')

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 from tests.standins.kubernetes.api import Api, ApiError, NoSuchKind, Object, ResourceType
 from tests.standins.kubernetes.objects import annotation
@@ -120,9 +120,8 @@ class Cluster:
                 return
             if time.monotonic() > ends or self.stopping.is_set():
                 held = ", ".join(live["metadata"].get("finalizers") or []) or "none"
-                raise NotReady(
-                    f"{_title(manifest)} is not gone after {seconds:.0f} s; finalizers that hold it: {held}{_blockers(live)}"
-                )
+                what = f"{_title(manifest)} is not gone after {seconds:.0f} s"
+                raise NotReady(f"{what}; finalizers that hold it: {held}{_blockers(live)}")
             time.sleep(pause)
             pause = min(pause * 1.5, 1.0)
 
@@ -153,5 +152,5 @@ def _met(live: Object, condition: str) -> bool:
     path, _, wanted = condition.removeprefix("jsonpath=").partition("=")
     value: Any = live
     for part in re.findall(r"[^.{}\[\]]+", path):
-        value = value.get(part) if isinstance(value, dict) else None
+        value = cast(Object, value).get(part) if isinstance(value, dict) else None
     return str(value) == wanted if wanted else value is not None

@@ -65,8 +65,9 @@ def named(inputs: Properties, *, resource: str, old: Properties, seed: bytes) ->
     before = wire.revealed(old.get("metadata") or {})
     kept = isinstance(before, dict) and AUTONAMED in cast(dict[str, Any], before.get("annotations") or {})
     name = before["name"] if isinstance(before, dict) and kept else f"{resource}-{seed[:_SUFFIX_BYTES].hex()}"
-    annotations = cast(dict[str, Wire], metadata.get("annotations") or {})
-    return inputs | {"metadata": metadata | {"name": name, "annotations": annotations | {AUTONAMED: "true"}}}
+    annotations: dict[str, Wire] = {**cast(dict[str, Wire], metadata.get("annotations") or {}), AUTONAMED: "true"}
+    renamed: Wire = {**metadata, "name": name, "annotations": annotations}
+    return {**inputs, "metadata": renamed}
 
 
 def is_autonamed(inputs: Properties) -> bool:
@@ -85,7 +86,9 @@ def kind_of(token: str) -> tuple[str, str]:
 
 def annotation(manifest: Object, name: str) -> str | None:
     """The value of `pulumi.com/<name>`."""
-    return (manifest.get("metadata", {}).get("annotations") or {}).get(f"pulumi.com/{name}")
+    metadata: Object = manifest.get("metadata") or {}
+    annotations: dict[str, str] = metadata.get("annotations") or {}
+    return annotations.get(f"pulumi.com/{name}")
 
 
 def state_of(live: Object, inputs: Properties) -> Properties:

@@ -52,16 +52,21 @@ def await_ready(
 
 
 def _conditions(live: Object) -> dict[str, Object]:
-    return {one["type"]: one for one in live.get("status", {}).get("conditions") or []}
+    listed: list[Object] = _status(live).get("conditions") or []
+    return {one["type"]: one for one in listed}
+
+
+def _status(live: Object) -> Object:
+    return live.get("status") or {}
 
 
 def _observed(live: Object) -> bool:
-    return live.get("status", {}).get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
+    return _status(live).get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
 
 
 def _deployment(api: Api, live: Object) -> str | None:
     del api
-    status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
+    status, wanted = _status(live), live["spec"].get("replicas", 1)
     progress = _conditions(live).get("Progressing", {})
     if _observed(live) and progress.get("reason") == "ProgressDeadlineExceeded":
         raise Failed(progress.get("message", "its progress deadline is exceeded"))
@@ -73,7 +78,7 @@ def _deployment(api: Api, live: Object) -> str | None:
 
 def _stateful_set(api: Api, live: Object) -> str | None:
     del api
-    status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
+    status, wanted = _status(live), live["spec"].get("replicas", 1)
     ready = min(status.get("readyReplicas", 0), status.get("updatedReplicas", status.get("readyReplicas", 0)))
     same = status.get("currentRevision") == status.get("updateRevision")
     if _observed(live) and same and ready >= wanted:
@@ -83,7 +88,7 @@ def _stateful_set(api: Api, live: Object) -> str | None:
 
 def _daemon_set(api: Api, live: Object) -> str | None:
     del api
-    status = live.get("status", {})
+    status = _status(live)
     wanted = status.get("desiredNumberScheduled", 0)
     ready = min(status.get("numberAvailable", 0), status.get("updatedNumberScheduled", 0))
     if _observed(live) and ready >= wanted:
@@ -100,7 +105,7 @@ def _job(api: Api, live: Object) -> str | None:
 
 
 def _claim(api: Api, live: Object) -> str | None:
-    if live.get("status", {}).get("phase") == "Bound" or _binds_late(api, live):
+    if _status(live).get("phase") == "Bound" or _binds_late(api, live):
         return None
     return "waiting for the claim to be bound"
 
@@ -121,21 +126,23 @@ def _has_endpoints_to_wait_for(live: Object) -> bool:
 
 
 def _service(api: Api, live: Object) -> str | None:
-    if live["spec"].get("type") == "LoadBalancer" and not live.get("status", {}).get("loadBalancer", {}).get("ingress"):
+    if live["spec"].get("type") == "LoadBalancer" and not _status(live).get("loadBalancer", {}).get("ingress"):
         return "waiting for the load balancer's address"
     if not _has_endpoints_to_wait_for(live):
         return None
     slices = api.type_of("discovery.k8s.io/v1", "EndpointSlice")
     labels = {"kubernetes.io/service-name": live["metadata"]["name"]}
     for one in api.list(slices, live["metadata"]["namespace"], labels):
-        if any(end.get("conditions", {}).get("ready", True) for end in one.get("endpoints") or []):
+        endpoints: list[Object] = one.get("endpoints") or []
+        conditions: list[Object] = [endpoint.get("conditions") or {} for endpoint in endpoints]
+        if any(condition.get("ready", True) for condition in conditions):
             return None
     return "waiting for endpoints: no pod that it selects is ready"
 
 
 def _pod(api: Api, live: Object) -> str | None:
     del api
-    phase = live.get("status", {}).get("phase")
+    phase = _status(live).get("phase")
     if phase == "Failed":
         raise Failed(f"the pod failed: {live['status'].get('message', '')}")
     ready = _conditions(live).get("Ready", {}).get("status") == "True"
@@ -156,8 +163,9 @@ CHECKS: Mapping[str, Check] = {
 
 def _why(api: Api, live: Object) -> str:
     """What its pods say about themselves."""
-    selector = live.get("spec", {}).get("selector", {})
-    labels: Mapping[str, str] = selector.get("matchLabels", {}) if isinstance(selector, dict) else {}
+    spec: Object = live.get("spec") or {}
+    selector: Object = spec.get("selector") or {}
+    labels: Mapping[str, str] = selector.get("matchLabels") or {}
     try:
         pods = api.list(api.type_of("v1", "Pod"), live["metadata"].get("namespace"), labels) if labels else []
     except (ApiError, NoSuchKind):

@@ -1,0 +1,151 @@
+"""The directory of one rehearsal: settings without secrets, a backend of its own, control planes; all of it goes."""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+import toolchain
+from placement.interrupts import undisturbed
+from placement.problems import PlacementError
+from toolchain import places
+from toolchain.control_plane.directory import ControlPlaneError
+from toolchain.control_plane.lifecycle import stop
+
+_PREFIX = "rehearsal-"
+_STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """What `pulumi` is run in. The real stack's settings, state and selection are never written to."""
+
+    root: Path
+    stack: str
+
+    @property
+    def project(self) -> Path:
+        """Holds a Pulumi.yaml that points at this repository's program, and the settings to rehearse."""
+        return self.root / "project"
+
+    @property
+    def planes(self) -> tuple[Path, ...]:
+        """Directories of the control planes, started completely or not."""
+        return tuple(sorted(lock.parent for lock in (self.root / self.stack).glob("*/lock")))
+
+    def environment(self) -> dict[str, str]:
+        """Variables for `pulumi`. Brings what is missing; raises ToolchainError."""
+        variables = os.environ | toolchain.environment(stack=self.stack, rehearsal=True)
+        variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
+        return variables | {
+            "INFERENCE_STATE": str(self.root),
+            "PULUMI_BACKEND_URL": self.root.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.root / "passphrase"),
+        }
+
+    def fill(self, settings: Mapping[str, Any]) -> None:
+        """Write the project."""
+        self.project.mkdir()
+        (self.root / "passphrase").write_text(secrets.token_urlsafe(32))
+        project = cast("dict[str, Any]", yaml.safe_load((places.REPOSITORY / "Pulumi.yaml").read_text()))
+        project["main"] = str(places.REPOSITORY)
+        options = project["runtime"]["options"]
+        options["virtualenv"] = str(places.REPOSITORY / options["virtualenv"])
+        (self.project / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        (self.project / f"Pulumi.{self.stack}.yaml").write_text(yaml.safe_dump({"config": dict(settings)}))
+
+    def keep(self) -> None:
+        """Leave everything as it is when the rehearsal ends."""
+        (self.root / "kept").touch()
+
+    @property
+    def kept(self) -> bool:
+        """Whether somebody asked to keep it."""
+        return (self.root / "kept").exists()
+
+
+def settings(stack: str, file: Path | None) -> dict[str, Any]:
+    """What to rehearse: the stack's settings, without its secrets. Raises PlacementError."""
+    if not _STACK.fullmatch(stack):
+        raise PlacementError(f"{stack!r} is not the name of a stack: letters, digits, '-', '_' and '.' only.")
+    file = file or places.REPOSITORY / f"Pulumi.{stack}.yaml"
+    try:
+        document: object = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(path.name.split(".")[1] for path in places.REPOSITORY.glob("Pulumi.*.yaml")))
+        raise PlacementError(f"There is no {file}. Stacks with settings here: {known or 'none'}.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PlacementError(f"{file} cannot be read: {error}") from None
+    config = cast("Mapping[str, object]", document).get("config") if isinstance(document, Mapping) else None
+    if not isinstance(config, Mapping):
+        raise PlacementError(f"{file} has no settings: it must be a mapping with a mapping below `config:`.")
+    return {**cast("dict[str, Any]", _without_secrets(config)), "inference:rehearsal": True}
+
+
+def _without_secrets(value: object) -> object:
+    """Everything but `{secure: …}`, which only the stack's own passphrase opens."""
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[object, object]", value).items()
+        return {key: _without_secrets(inner) for key, inner in entries if not _is_secret(inner)}
+    if isinstance(value, list):
+        return [_without_secrets(inner) for inner in cast("list[object]", value) if not _is_secret(inner)]
+    return value
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, Mapping) and set(cast("Mapping[object, object]", value)) == {"secure"}
+
+
+@contextmanager
+def workspace(stack: str) -> Iterator[Workspace]:
+    """A fresh one below the state directory, where `make clean` finds it too; removed at the end, come what may."""
+    made_here = not places.state().exists()
+    state = places.made_state()
+    _remove_abandoned(state)
+    new = Path(tempfile.mkdtemp(prefix=".", dir=state))
+    with (new / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # By its name another rehearsal knows it: not before it is locked.
+        root = new.rename(new.with_name(f"{_PREFIX}{new.name.lstrip('.')}"))
+        made = Workspace(root=root, stack=stack)
+        try:
+            yield made
+        finally:
+            if not made.kept:
+                with undisturbed():
+                    _remove(root)
+    if made_here:
+        with suppress(OSError):  # somebody has put something else into it
+            state.rmdir()
+
+
+def _remove_abandoned(state: Path) -> None:
+    """What rehearsals left that were killed and could not clear up."""
+    for root in state.glob(f"{_PREFIX}*"):
+        with (root / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # it is still at work
+                continue
+            if not (root / "kept").exists():
+                _remove(root)
+
+
+def _remove(root: Path) -> None:
+    planes = [lock.parent for lock in root.glob("*/*/lock")]
+    try:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(stop, planes))
+        shutil.rmtree(root)
+    except (ControlPlaneError, OSError) as error:
+        raise PlacementError(f"{root} could not be removed completely: {error}\nNext: make clean") from error
