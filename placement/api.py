@@ -43,7 +43,7 @@ class Api:
         self.name = name
         try:
             access = _access(cast(Json, yaml.safe_load(kubeconfig)))
-        except (yaml.YAMLError, LookupError, TypeError, ValueError, OSError) as error:
+        except (yaml.YAMLError, StopIteration, LookupError, TypeError, ValueError, OSError) as error:
             # The error's text may quote the file, and with it a key.
             raise ClusterError(
                 f"The kubeconfig of cluster {name} cannot be used ({type(error).__name__}). It must name a server with "
@@ -109,7 +109,7 @@ def _access(config: Json) -> _Access:
 
 
 def _named(entries: list[Json], name: str) -> Json:
-    return next((entry for entry in entries if entry["name"] == name), {})
+    return next(entry for entry in entries if entry["name"] == name)
 
 
 def _content(entry: Json, key: str) -> bytes:

@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ class Engine:
         return output
 
     @contextmanager
-    def _started(self, command: list[str], *, separate: bool = False) -> Iterator["subprocess.Popen[str]"]:
+    def _started(self, command: list[str], *, separate: bool = False) -> Generator["subprocess.Popen[str]"]:
         """Run in a session of its own: Ctrl-C reaches it only through us, once, and it is gone when the block ends."""
         process = subprocess.Popen(
             command,

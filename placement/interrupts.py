@@ -1,7 +1,7 @@
 """Ctrl-C and its kin: they end what is at work, but not what clears up after it."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -15,7 +15,7 @@ def as_keyboard_interrupt() -> None:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def undisturbed() -> Generator[None]:
     """Clear up without being interrupted again: the second Ctrl-C of an impatient person would leave half of it."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
     try:

@@ -97,6 +97,10 @@ class Workload:
     trial: Trial | None = None
     """Set by a rehearsal for what is off."""
 
+    def has(self, pod: Pod) -> bool:
+        """Whether the pod is one of its replicas."""
+        return (pod.namespace, pod.app) == (self.namespace, self.app)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Misfit:
@@ -119,12 +123,7 @@ class Cluster:
 
     def replicas(self, workload: Workload) -> tuple[Pod, ...]:
         """The pods of a workload that are to stay."""
-        return tuple(
-            pod
-            for pod in self.pods
-            if (pod.namespace, pod.app) == (workload.namespace, workload.app)
-            and pod.phase not in ("Failed", "Terminating")
-        )
+        return tuple(pod for pod in self.pods if workload.has(pod) and pod.phase not in ("Failed", "Terminating"))
 
     def placed(self, workload: Workload) -> tuple[Pod, ...]:
         """The pods of a workload that have a node."""

@@ -72,7 +72,7 @@ def _pod(entry: Json) -> Pod:
     return Pod(
         name=metadata["name"],
         namespace=metadata["namespace"],
-        app=labels.get(NAME, metadata["name"]),
+        app=labels.get(NAME) or metadata["name"],
         ours=labels.get(OURS[0]) == OURS[1],
         asks=_asked(entry["spec"]),
         phase="Terminating" if "deletionTimestamp" in metadata else entry.get("status", {}).get("phase", "Pending"),
@@ -87,7 +87,7 @@ def _workload(entry: Json) -> Workload:
     labels: dict[str, str] = template["metadata"].get("labels", {})
     failure = _condition(entry.get("status", {}), "ReplicaFailure")
     return Workload(
-        app=labels.get(NAME, entry["metadata"]["name"]),
+        app=labels.get(NAME) or entry["metadata"]["name"],
         namespace=entry["metadata"]["namespace"],
         part=labels.get(PART, ""),
         wanted=int(spec.get("replicas", spec.get("parallelism", 1))),
@@ -99,7 +99,8 @@ def _workload(entry: Json) -> Workload:
 
 def _condition(status: Json, kind: str) -> dict[str, str]:
     conditions: Sequence[dict[str, str]] = status.get("conditions") or ()
-    return next((condition for condition in conditions if condition["type"] == kind), {})
+    nothing: dict[str, str] = {}
+    return next((condition for condition in conditions if condition["type"] == kind), nothing)
 
 
 def _asked(spec: Json) -> Amounts:

@@ -75,17 +75,17 @@ def _tried(api: Api, workload: Workload) -> Workload:
 
 
 def _verdict(cluster: Cluster, workload: Workload) -> Trial | None:
-    on = next(
-        (one for one in cluster.workloads if (one.namespace, one.app) == (workload.namespace, workload.app)), None
-    )
-    if on and on.wanted and on.problem:
-        return Trial(node=None, reason=on.problem)
-    found = next((pod for pod in cluster.replicas(workload) if pod.decided), None)
-    return Trial(node=found.node, reason=found.reason) if found else None
+    for pod in cluster.replicas(workload):
+        if pod.decided:
+            return Trial(node=pod.node, reason=pod.reason)
+    for one in cluster.workloads:
+        if (one.namespace, one.app) == (workload.namespace, workload.app) and one.wanted and one.problem:
+            return Trial(node=None, reason=one.problem)
+    return None
 
 
 def _has_pods(cluster: Cluster, workload: Workload) -> bool:
-    return any((pod.namespace, pod.app) == (workload.namespace, workload.app) for pod in cluster.pods)
+    return any(workload.has(pod) for pod in cluster.pods)
 
 
 def _await(api: Api, condition: Callable[[Cluster], _Word | None]) -> _Word | None:

@@ -60,9 +60,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style, ba
 def paragraph(text: str, indent: int) -> list[str]:
     """Lines of running text; its words stay as they are."""
     margin = " " * indent
-    return textwrap.wrap(
-        printable(text), WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
-    )
+    return [f"{margin}{line}" for line in _lines(printable(text), WIDTH - indent)]
 
 
 def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
@@ -73,9 +71,7 @@ def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
 
 
 def _wrapped(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    columns = [
-        textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths, strict=True)
-    ]
+    columns = [_lines(cell, width) for cell, width in zip(row, widths, strict=True)]
     height = max(map(len, columns))
     padded = [[*column, *[""] * (height - len(column))] for column in columns]
     lines = [
@@ -83,3 +79,7 @@ def _wrapped(row: Sequence[str], widths: Sequence[int]) -> list[str]:
         for parts in zip(*padded, strict=True)
     ]
     return [f"  {line}".rstrip() for line in lines]
+
+
+def _lines(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def settings(stack: str, file: Path | None) -> dict[str, Any]:
     config = cast("Mapping[str, object]", document).get("config") if isinstance(document, Mapping) else None
     if not isinstance(config, Mapping):
         raise PlacementError(f"{file} has no settings: it must be a mapping with a mapping below `config:`.")
-    return {**cast("dict[str, Any]", _without_secrets(config)), "inference:rehearsal": True}
+    return {**cast("dict[str, Any]", _without_secrets(cast("object", config))), "inference:rehearsal": True}
 
 
 def _without_secrets(value: object) -> object:
@@ -107,7 +107,7 @@ def _is_secret(value: object) -> bool:
 
 
 @contextmanager
-def workspace(stack: str) -> Iterator[Workspace]:
+def workspace(stack: str) -> Generator[Workspace]:
     """A fresh one below the state directory, where `make clean` finds it too; removed at the end, come what may."""
     made_here = not places.state().exists()
     state = places.made_state()

@@ -1,4 +1,4 @@
-"""What a rehearsal does differently, so that all pods meet the scheduler, and nothing waits for those that fit nowhere."""
+"""What a rehearsal does differently: every pod meets the scheduler, and nothing waits for those that fit nowhere."""
 
 from copy import copy
 from typing import Any, cast

@@ -27,7 +27,7 @@ def environment(*, stack: str, tests: bool = False, rehearsal: bool = False) -> 
     variables = {
         "PATH": _path([one.path.parent for one in found if not one.on_path], bool(stood_in)),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
-        **_backend(always_ours=tests or rehearsal),
+        **_backend(stack if target == "dev" else None, always_ours=tests or rehearsal),
     }
     if stood_in:
         variables["INFERENCE_STANDINS"] = "tests" if tests else "dev"
@@ -49,10 +49,11 @@ def _path(tools: list[Path], stood_in: bool) -> str:
     return os.pathsep.join(dict.fromkeys([*front, *inherited, *last]))
 
 
-def _backend(*, always_ours: bool) -> dict[str, str]:
+def _backend(dev_stack: str | None, *, always_ours: bool) -> dict[str, str]:
     """Pulumi's backend and passphrase: a local file backend, unless the user has chosen another.
 
-    Tests and rehearsals never see the user's backend.
+    Tests and rehearsals never see the user's backend. The dev stack outlives its passphrase, since all of it can be
+    made again: where the passphrase is new, what was encrypted with another is forgotten.
     """
     state = places.state()
     ours = f"file://{quote(str(state))}"
@@ -64,6 +65,8 @@ def _backend(*, always_ours: bool) -> dict[str, str]:
     other_file = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE", file) != file
     if ("PULUMI_CONFIG_PASSPHRASE" in os.environ or other_file) and not always_ours:
         return {"PULUMI_BACKEND_URL": ours}
+    if dev_stack and not always_ours and not Path(file).exists():
+        targets.forget_salt(dev_stack)
     return {"PULUMI_BACKEND_URL": ours, "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(Path(file)))}
 
 

@@ -2,11 +2,8 @@
 # ruff: noqa: ARG002 (the protocol says which arguments there are)
 
 import contextlib
-import os
 import re
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +15,7 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS  # pyright: igno
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tests.standins import wire
-from tests.standins.serve import leave_with_engine, permission
+from tests.standins.serve import stay_while_needed, permission
 from tests.standins.wire import Change, Properties
 
 _CALLS_AT_ONCE = 256
@@ -213,8 +210,8 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return Call(urn=urn, preview=preview, say=say)
 
 
-def serve(name: str, provider: Provider) -> None:
-    """Serve the engine whose address is among the arguments, until it is gone; returns never."""
+def serve(name: str, provider: Provider) -> NoReturn:
+    """Serve the engine whose address is among the arguments, until it is gone."""
     host(name, lambda log: _Servicer(provider, log), provider.stop)
 
 
@@ -234,7 +231,7 @@ def host(
     told_to_leave = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: told_to_leave.set())
-    leave_with_engine(stop)
+    stay_while_needed(stop)
     server.start()
     print(port, flush=True)
     told_to_leave.wait()

@@ -1,12 +1,13 @@
 """What every stand-in does before it serves: see that it is permitted, and stay no longer than the engine."""
 
 import os
+import select
+import signal
 import stat
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 PERMISSION = "INFERENCE_STANDINS"
 """Set by the toolchain alone: `dev` (the dev target and rehearsals) or `tests` (anything)."""
@@ -27,22 +28,23 @@ def permission(name: str) -> Permission:
             )
 
 
-def leave_with_engine(last_act: Callable[[], None]) -> None:
-    """End this process when the engine is gone, however it went; `last_act` runs first.
+def stay_while_needed(last_act: Callable[[], None]) -> NoReturn:
+    """Wait in the main thread until the engine interrupts this process or is gone; end it after `last_act`.
 
     The engine holds the other end of a plugin's standard input and never writes to it, so the end of it is the
-    engine's end, SIGKILL included.
+    engine's end, SIGKILL included. Signals are waited for by a pipe: the thread that gets one may be any other, and a
+    main thread that waits for a lock would then sleep on.
     """
-    if not stat.S_ISFIFO(os.fstat(_STDIN).st_mode):
-        return
-
-    def watch() -> None:
-        while os.read(_STDIN, 4096):
-            pass
-        last_act()
-        os._exit(0)
-
-    threading.Thread(target=watch, name="engine", daemon=True).start()
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: None)
+    signal.set_wakeup_fd(tell)
+    watched = [told, *([_STDIN] if stat.S_ISFIFO(os.fstat(_STDIN).st_mode) else [])]
+    while _STDIN in select.select(watched, (), ())[0] and os.read(_STDIN, 4096):
+        pass
+    last_act()
+    os._exit(0)  # not waiting for threads: what they would still report, nobody reads
 
 
 def inherited_environment() -> Mapping[str, str]:

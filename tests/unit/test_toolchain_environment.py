@@ -66,6 +66,16 @@ def test_the_passphrase_is_made_once(machine: Machine) -> None:
     assert (machine.state / "passphrase").read_text() == first
 
 
+def test_a_salt_of_a_passphrase_that_is_gone_is_forgotten_by_the_dev_stack_alone(machine: Machine) -> None:
+    for stack, target in (("dev", "dev"), ("eks", "eks")):
+        (machine.repository / f"Pulumi.{stack}.yaml").write_text(
+            f"encryptionsalt: v1:x\nconfig:\n  inference:target: {target}\n"
+        )
+    environment(stack="dev")
+    assert "encryptionsalt" not in (machine.repository / "Pulumi.dev.yaml").read_text()
+    assert "encryptionsalt" in (machine.repository / "Pulumi.eks.yaml").read_text()
+
+
 def test_a_backend_that_the_user_chose_is_left_alone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://our-states")
 
@@ -152,3 +162,11 @@ def test_cleaning_up_where_nothing_runs_keeps_the_tools_and_says_where_they_are(
 
     assert capsys.readouterr().err.startswith(f"Tools stay in {machine.cache}")
     assert machine.installed(TOOLS[0]).exists()
+
+
+def test_cleaning_up_is_refused_while_another_stack_is_up(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    stacks = machine.state / ".pulumi" / "stacks" / "inference"
+    stacks.mkdir(parents=True)
+    (stacks / "onprem.json").write_text('{"resources":[{"type":"pulumi:pulumi:Stack"}]}')
+    assert machine.run("clean") == 3
+    assert "make destroy STACK=onprem" in capsys.readouterr().err

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -25,7 +24,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, lang
 
 from tests.standins import wire
 from tests.standins.language.program import EXPLAINED, Request
-from tests.standins.serve import Permission, inherited_environment, leave_with_engine, permission
+from tests.standins.serve import Permission, inherited_environment, stay_while_needed, permission
 
 _PROGRAM = str(Path(__file__).with_name("program.py"))
 _SECONDS_TO_LEAVE = 5
@@ -188,15 +187,9 @@ def main() -> None:
     server = grpc.server(ThreadPoolExecutor(8), options=_GRPC_CHANNEL_OPTIONS)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
     port = server.add_insecure_port("127.0.0.1:0")
-    told_to_leave = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: told_to_leave.set())
-    leave_with_engine(host.stop)
     server.start()
     print(port, flush=True)
-    told_to_leave.wait()
-    host.stop()
-    os._exit(0)
+    stay_while_needed(host.stop)
 
 
 if __name__ == "__main__":
