@@ -12,33 +12,34 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
-PULUMI = $(ENVIRONMENT); pulumi
+# Every recipe that needs the stack says so once, in one shell.
+STACKED = $(ENVIRONMENT); pulumi stack select --create $(STACK) >/dev/null
 
-.PHONY: help up preview destroy rehearse status repair env test lint format bench pin clean select
+.PHONY: help up preview destroy rehearse status repair env test lint format bench pin clean
 
 help: ## List what can be made
 	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
-up: select ## Bring the stack up, and show what runs where
-	@$(PULUMI) up --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
-	@$(ENVIRONMENT); $(BIN)/python -m placement show --stack $(STACK)
+up: $(VENV)/.ready ## Bring the stack up, and show what runs where
+	@$(STACKED); pulumi up --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS) && \
+	$(BIN)/python -m placement show --stack $(STACK)
 
-preview: select ## Show what `make up` would change
-	@$(PULUMI) preview --stack $(STACK) --diff $(FLAGS)
+preview: $(VENV)/.ready ## Show what `make up` would change
+	@$(STACKED); pulumi preview --stack $(STACK) --diff $(FLAGS)
 
-destroy: select ## Take the stack down again
-	@$(PULUMI) destroy --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
+destroy: $(VENV)/.ready ## Take the stack down again
+	@$(STACKED); pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
 
 rehearse: $(VENV)/.ready ## Show what of the stack fits where, with every node simulated (SVG=FILE for a picture)
 	@$(BIN)/python -m placement rehearse --stack $(STACK) $(if $(SVG),--svg $(SVG)) $(FLAGS)
 
-status: select ## Show what runs where
-	@$(ENVIRONMENT); $(BIN)/python -m placement show --stack $(STACK)
+status: $(VENV)/.ready ## Show what runs where
+	@$(STACKED); $(BIN)/python -m placement show --stack $(STACK)
 
-repair: select ## After a killed `make up`: release the lock, forget what never happened, and finish
-	@$(PULUMI) cancel --yes --stack $(STACK) || true
-	@$(PULUMI) refresh --stack $(STACK) --yes --skip-preview --clear-pending-creates
+repair: $(VENV)/.ready ## After a killed `make up`: release the lock, forget what never happened, and finish
+	@$(STACKED); pulumi cancel --yes --stack $(STACK) || true
+	@$(STACKED); pulumi refresh --stack $(STACK) --yes --skip-preview --clear-pending-creates
 	@$(MAKE) up
 
 env: $(VENV)/.ready ## Print the environment for plain `pulumi`, to be read by eval
@@ -76,9 +77,6 @@ clean: ## Stop what runs on this machine for this checkout, and remove what was 
 	@$(PYTHON) -m toolchain clean
 	rm -rf $(VENV) $(VENV)-checkov .state
 	find . -name __pycache__ -prune -exec rm -rf {} +
-
-select: $(VENV)/.ready
-	@$(PULUMI) stack select --create $(STACK) >/dev/null
 
 $(VENV)/.ready: requirements.lock
 	@toolchain/venv.sh $(PYTHON) $(VENV) requirements.lock

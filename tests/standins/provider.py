@@ -15,7 +15,7 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS  # pyright: igno
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from tests.standins import wire
-from tests.standins.serve import stay_while_needed, permission
+from tests.standins.serve import permission, stay_while_needed
 from tests.standins.wire import Change, Properties
 
 _CALLS_AT_ONCE = 256
@@ -219,8 +219,8 @@ def host(
     name: str,
     servicer: Callable[[Log], provider_pb2_grpc.ResourceProviderServicer],
     stop: Callable[[], None],
-) -> None:
-    """Serve the protocol itself, for a provider that does more than `Provider` says; returns never."""
+) -> NoReturn:
+    """Serve the protocol itself, for a provider that does more than `Provider` says."""
     permission(name)
     address = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
     engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address, _GRPC_CHANNEL_OPTIONS))
@@ -228,15 +228,9 @@ def host(
     server = grpc.server(ThreadPoolExecutor(_CALLS_AT_ONCE), options=_GRPC_CHANNEL_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer(log), server)
     port = server.add_insecure_port("127.0.0.1:0")
-    told_to_leave = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: told_to_leave.set())
-    stay_while_needed(stop)
     server.start()
     print(port, flush=True)
-    told_to_leave.wait()
-    stop()
-    os._exit(0)  # not waiting for threads: what they would still report, nobody reads
+    stay_while_needed(stop)
 
 
 def _property_diff(change: Change, replace: bool) -> provider_pb2.PropertyDiff:

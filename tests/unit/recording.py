@@ -15,6 +15,7 @@ import pytest
 import yaml
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks, set_all_config, set_mocks
+from pulumi.runtime import settings as settings_of_runtime
 
 REPOSITORY = Path(__file__).parents[2]
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -71,6 +72,8 @@ def record(settings: Mapping[str, Any], *, stack: str, monkeypatch: pytest.Monke
     monkeypatch.chdir(REPOSITORY)
     _watch_apply(monkeypatch)
     monitor = _Monitor(recording)
+    # A new root, as in a new process: the last one may carry the transformations of an earlier program.
+    settings_of_runtime.ROOT.set(None)
     set_mocks(monitor.mocks, project="inference", stack=stack, monitor=monitor, logger=logging.getLogger("program"))
     set_all_config(
         {f"inference:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()},

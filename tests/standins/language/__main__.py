@@ -24,7 +24,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, lang
 
 from tests.standins import wire
 from tests.standins.language.program import EXPLAINED, Request
-from tests.standins.serve import Permission, inherited_environment, stay_while_needed, permission
+from tests.standins.serve import Permission, inherited_environment, permission, stay_while_needed
 
 _PROGRAM = str(Path(__file__).with_name("program.py"))
 _SECONDS_TO_LEAVE = 5
