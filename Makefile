@@ -56,15 +56,15 @@ lint: $(VENV)/.ready-dev $(VENV)-checkov/.ready ## Check style, types, scripts, 
 	$(BIN)/basedpyright
 	git ls-files '*.sh' .ci/run | xargs $(BIN)/shellcheck -S style
 	git ls-files '*.yaml' '*.yml' | xargs $(BIN)/yamllint --strict
-	$(BIN)/python -m stacks.loading schema --check
-	$(BIN)/python -m stacks.loading reference --check
-	$(BIN)/python -m stacks.loading check Pulumi.*.yaml
+	$(BIN)/python -m stacks schema --check
+	$(BIN)/python -m stacks reference --check
+	$(BIN)/python -m stacks check Pulumi.*.yaml
 
 format: $(VENV)/.ready-dev ## Format the code and renew generated files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python -m stacks.loading schema
-	$(BIN)/python -m stacks.loading reference
+	$(BIN)/python -m stacks schema
+	$(BIN)/python -m stacks reference
 
 bench: $(VENV)/.ready-dev ## Run the benchmarks: ratios, side by side
 	@$(BIN)/python -m toolchain ensure --group dev --group tests

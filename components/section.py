@@ -1,7 +1,7 @@
 """What every part of the settings has in common, and the types that several parts use."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -20,17 +20,22 @@ class Section(BaseModel):
     )
 
 
+def rule(words: str, *, example: str) -> Any:
+    """Says in words what a pattern asks for: shown in errors, and by editors through the JSON Schema."""
+    return Field(examples=[example], json_schema_extra={"patternErrorMessage": f"must be {words}"})
+
+
 Name = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40),
-    Field(examples=["legal-8b"]),
+    rule("lower-case letters, digits and hyphens, beginning with a letter, at most 40 of them", example="legal-8b"),
 ]
 """A DNS label (RFC 1123) of at most 40 characters, so that suffixes such as `-litellm-config` still fit in 63."""
 
 Quantity = Annotated[
     str,
     StringConstraints(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$", max_length=20),
-    Field(examples=["16Gi"]),
+    rule("a number with a unit of bytes: Ki, Mi, Gi, Ti, Pi, or k, M, G, T, P", example="16Gi"),
 ]
 """An amount of bytes as Kubernetes writes it, for example `16Gi`."""
 
@@ -39,8 +44,13 @@ LabelKey = Annotated[
     StringConstraints(
         pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
     ),
+    rule("a Kubernetes label key: letters, digits, - _ and ., at most 63", example="rocm-inference"),
 ]
-LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
+LabelValue = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"),
+    rule("a Kubernetes label value: letters, digits, - _ and ., at most 63", example="strix-halo"),
+]
 Labels = dict[LabelKey, LabelValue]
 
 _FACTORS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50} | {

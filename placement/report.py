@@ -32,7 +32,7 @@ def summary(stack: str, clusters: Sequence[Cluster]) -> str:
     used = sum(cluster.used(node).gpus for cluster in clusters for node in cluster.nodes)
     there = sum(node.has.gpus for cluster in clusters for node in cluster.nodes)
     misfit = f"{missing} of {counted(wanted, 'pod')} {'does' if missing == 1 else 'do'} not fit"
-    verdict = misfit if missing else f"all {counted(wanted, 'pod')} fit"
+    verdict = misfit if missing else f"everything fits, {counted(wanted, 'pod')}"
     where = f"{counted(nodes, 'node')} in {counted(len(clusters), 'cluster')}"
     return f"{stack}: {verdict}; {used} of {counted(there, 'GPU')} used; {where}"
 

@@ -6,14 +6,14 @@ import pulumi
 
 from stacks.settings import Settings
 
+SECRETS = {
+    "storeSecretKey": "Secret of the external store's read-only user (`store.accessKey`).",
+}
+"""Every secret that a user may have to set, and what it is."""
+
 
 def secret(key: str, settings: Settings) -> pulumi.Output[str]:
-    """The secret `inference:KEY`; a rehearsal makes one up. RunError where a user must set it first."""
+    """The secret `inference:KEY`, which loading the settings has asked for; a rehearsal makes one up."""
     if settings.rehearsal:
         return pulumi.Output.secret(secrets.token_urlsafe(24))
-    try:
-        return pulumi.Config("inference").require_secret(key)
-    except pulumi.ConfigMissingError:
-        raise pulumi.RunError(
-            f"The secret inference:{key} is missing. Set it with:\n  pulumi config set --secret inference:{key}"
-        ) from None
+    return pulumi.Config("inference").require_secret(key)

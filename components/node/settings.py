@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, StringConstraints
 
 from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL, NodeAccelerator
-from components.section import LabelKey, Labels, Name, Quantity, Section
+from components.section import LabelKey, Labels, Name, Quantity, Section, rule
 
 HostKey = Annotated[
     str,
@@ -16,6 +16,7 @@ HostKey = Annotated[
         pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) AAAA[A-Za-z0-9+/]+={0,3}( [ -~]*)?$",
         max_length=2048,
     ),
+    rule("a public key as ssh-keyscan prints it: type and base64", example="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"),
 ]
 """An OpenSSH public host key: type and base64, as `ssh-keyscan` prints them after the host."""
 
@@ -25,6 +26,7 @@ HostName = Annotated[
         pattern=r"^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$",
         max_length=253,
     ),
+    rule("an IP address or a host name", example="192.168.1.20"),
 ]
 Architecture = Literal["amd64", "arm64"]
 
@@ -50,7 +52,9 @@ class Host(Capacity):
     name: Name
     host: IPv4Address | IPv6Address | HostName
     port: Annotated[int, Field(ge=1, le=65535)] = 22
-    user: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+    user: Annotated[
+        str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"), rule("the name of a Unix account", example="ops")
+    ]
     host_key: HostKey
     """The host's public SSH key. Get it with: `ssh-keyscan -t ed25519 HOST`."""
     role: Literal["server", "agent"] = "agent"
@@ -66,9 +70,11 @@ class NodeGroup(Capacity):
     """A group of like machines in a cloud."""
 
     name: Name
-    instance_type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")] = Field(
-        examples=["g5.xlarge"]
-    )
+    instance_type: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$"),
+        rule("an EC2 instance type", example="g5.xlarge"),
+    ]
     size: PositiveInt = 1
     """Most nodes in the group; a rehearsal has all of them."""
 

@@ -4,18 +4,32 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from components.section import Name, Quantity, Section
-
-BucketName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"), Field(examples=["inference-models"])
-]
-"""3 to 63 lower-case letters, digits and hyphens: S3's rules, without dots, which break TLS host names."""
-
-Endpoint = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", max_length=300)]
-SecretKey = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,39}$")]
+from components.section import Name, Quantity, Section, rule
 
 HUB_SOURCE = r"hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*@[0-9a-f]{40}"
 BUCKET_SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9._/-]+@[A-Za-z0-9._-]+"
+
+BucketName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"),
+    rule("3 to 63 lower-case letters, digits and hyphens", example="inference-models"),
+]
+"""3 to 63 lower-case letters, digits and hyphens: S3's rules, without dots, which break TLS host names."""
+
+Endpoint = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", max_length=300),
+    rule("a URL of host and port, without a path", example="https://s3.lan:9000"),
+]
+Source = Annotated[
+    str,
+    StringConstraints(pattern=rf"^({HUB_SOURCE}|{BUCKET_SOURCE})$", max_length=500),
+    rule(
+        "hf://ORG/REPO@COMMIT with the 40 digits of a commit, which `git ls-remote https://huggingface.co/ORG/REPO` "
+        "shows, or s3://BUCKET/PREFIX@REVISION",
+        example="hf://org/repo@0123456789abcdef0123456789abcdef01234567",
+    ),
+]
 
 
 class Buckets(Section):
@@ -67,9 +81,7 @@ class Model(Section):
     name: Name
     domain: Name = "general"
     """What the model is for: legal, healthcare, financial, cyber, general, or any other name."""
-    source: Annotated[str, StringConstraints(pattern=rf"^({HUB_SOURCE}|{BUCKET_SOURCE})$", max_length=500)] = Field(
-        examples=["hf://org/repo@0123456789abcdef0123456789abcdef01234567"]
-    )
+    source: Source
     """`hf://ORG/REPO@COMMIT` (the 40 digits of a commit: branches and tags move) or `s3://BUCKET/PREFIX@REVISION`."""
     files: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?._/\[\]-]+$", max_length=200)], ...] = ("*",)
     """Which files of the source belong to the model, as shell patterns."""

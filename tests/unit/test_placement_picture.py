@@ -46,7 +46,7 @@ def test_an_engine_that_is_off_says_whether_it_would_fit() -> None:
     judge = replace(workload("judge", 0, gpus=1), trial=Trial(node="cuda-1", reason=None))
     read = texts(picture("onprem", [cluster("home", [node("cuda-1", gpus=1)], (judge, []))]))
     assert "judge is off" in read
-    assert "would need 1 cuda GPU, 4 CPUs, 16 GiB; would fit on cuda-1" in read
+    assert "would need 1 cuda GPU, 4 CPUs, 16 GiB; would fit on cuda-1" in " ".join(read)
 
 
 def test_the_same_reading_gives_the_same_picture() -> None:

@@ -8,6 +8,7 @@ carry it from the preview into the update. That costs 0.25 s a run with `pulumi`
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -128,9 +129,11 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
     def GetProgramDependencies(
         self, request: language_pb2.GetProgramDependenciesRequest, context: _Context
     ) -> language_pb2.GetProgramDependenciesResponse:
-        installed = {package.name: package.version for package in metadata.distributions()}
+        installed = {_normal(package.name): package for package in metadata.distributions()}
+        required = {_normal(line) for package in installed.values() for line in package.requires or ()}
+        wanted = installed.keys() if request.transitiveDependencies else installed.keys() - required
         return language_pb2.GetProgramDependenciesResponse(
-            dependencies=[language_pb2.DependencyInfo(name=k, version=v) for k, v in sorted(installed.items())]
+            dependencies=[language_pb2.DependencyInfo(name=k, version=installed[k].version) for k in sorted(wanted)]
         )
 
     def stop(self) -> None:
@@ -142,6 +145,11 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         with grpc.insecure_channel(self._engine_address) as channel, contextlib.suppress(grpc.RpcError):
             log = cast("Callable[[engine_pb2.LogRequest], object]", engine_pb2_grpc.EngineStub(channel).Log)
             log(engine_pb2.LogRequest(severity=engine_pb2.ERROR, message=text))
+
+
+def _normal(requirement: str) -> str:
+    """The name of a package, in the one form that package indexes know it by."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

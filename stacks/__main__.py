@@ -1,0 +1,39 @@
+"""The command line of the settings: check files, and describe what may be in them."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stacks import reference
+from stacks.files import load_file
+from stacks.loading import SettingsError
+
+
+def main() -> int:
+    """Entry point of `python -m stacks`. Returns 1 where something is wrong or stale."""
+    parser = argparse.ArgumentParser(prog="python -m stacks", description="Check settings, and describe them.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    check = actions.add_parser("check", help="check stack files, and report every problem in them")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    for name, what in (("schema", "JSON Schema for editors"), ("reference", "reference page")):
+        made = actions.add_parser(name, help=f"write the {what}")
+        made.add_argument("--check", action="store_true", help="only say whether it is up to date")
+    arguments = parser.parse_args()
+    if arguments.action == "check":
+        return max([_check(file) for file in arguments.files])
+    made = {"schema": reference.SCHEMA, "reference": reference.PAGE}[arguments.action]
+    return reference.write(made, only_check=arguments.check)
+
+
+def _check(file: Path) -> int:
+    try:
+        load_file(file)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{file}: no problems")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

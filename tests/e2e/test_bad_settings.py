@@ -1,0 +1,35 @@
+"""Bad settings in the hands of the real engine: all errors, no traceback, nothing registered."""
+
+from pathlib import Path
+
+from tests.e2e.deployment import Deployment
+from tests.unit.recording import stack_settings
+
+
+def test_bad_settings_stop_the_engine_before_anything_is_made(tmp_path: Path) -> None:
+    settings = stack_settings("dev")
+    settings["engines"][0]["cluster"] = "hoem"
+    settings["engines"][1]["replicas"] = "two"
+    settings["enginse"] = []
+    deployment = Deployment(state=tmp_path)
+    deployment.create(settings)
+    done = deployment.up(check=False)
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "3 problems in Pulumi.dev.yaml:" in printed
+    assert '"hoem" is not a cluster; there are: dev' in printed
+    assert '"two" should be a valid integer' in printed
+    assert 'unknown key; did you mean "engines"?' in printed
+    assert "Traceback" not in printed
+    assert [one["type"] for one in deployment.resources() if one["type"] != "pulumi:pulumi:Stack"] == []
+    assert not (tmp_path / "dev" / "dev").exists()
+
+
+def test_a_missing_secret_names_the_command_that_sets_it(tmp_path: Path) -> None:
+    settings = stack_settings("dev")
+    settings["store"] = {"kind": "external", "endpoint": "http://s3.lan:9000", "accessKey": "reader"}
+    deployment = Deployment(state=tmp_path)
+    deployment.create(settings)
+    done = deployment.up(check=False)
+    assert done.returncode != 0
+    assert "pulumi config set --secret inference:storeSecretKey" in done.stdout + done.stderr
