@@ -79,7 +79,8 @@ def _rehearse(options: argparse.Namespace) -> Sequence[Cluster]:
     if target and not target.absolute().parent.is_dir():
         raise PlacementError(f"{target} cannot be written: there is no directory {target.parent}.")
     clusters = rehearsal.rehearse(options.stack, config_file=options.config_file, keep=options.keep)
-    print(f"\n{report(options.stack, clusters, style_for())}")
+    print(file=sys.stderr)  # on a terminal, a line between the progress and the report
+    print(report(options.stack, clusters, style_for()))
     if target:
         target.write_text(picture(options.stack, clusters), encoding="utf-8")
         print(f"\nPicture: {target}")

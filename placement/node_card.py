@@ -66,7 +66,9 @@ class Card:
 
     def _cell_rows(self) -> list[list[Pod | None]]:
         """Who has each GPU; Kubernetes does not say which, so engines stand side by side."""
-        pods = [pod for pod in self.cluster.on(self.node) if pod.asks.gpus]
+        pods = sorted(
+            (pod for pod in self.cluster.on(self.node) if pod.asks.gpus), key=lambda pod: pod.asks.gpus, reverse=True
+        )
         cells: list[Pod | None] = [pod for pod in pods for _ in range(pod.asks.gpus)]
         cells += [None] * (self.node.has.gpus - len(cells))
         return [cells[start : start + _CELLS_A_ROW] for start in range(0, len(cells), _CELLS_A_ROW)]

@@ -1,5 +1,6 @@
 """Rehearsing a stack: its own settings, with every node simulated, on control planes that are thrown away."""
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -72,7 +73,14 @@ def _position(cluster: Cluster, to_rehearse: Mapping[str, Any]) -> int:
 
 
 def _explain(place: Workspace) -> None:
-    say(f"Everything is kept in {place.root}")
-    for plane in place.planes:
-        say(f"  kubectl --kubeconfig {plane / 'kubeconfig'} get pods --all-namespaces")
-    say("To stop and remove it: make clean")
+    look = [("kubectl", "--kubeconfig", plane / "kubeconfig", "get", "pods", "-A") for plane in place.planes]
+    stop = [("python", "-m", "toolchain.control_plane", "stop", "--directory", plane) for plane in place.planes]
+    say(f"Everything is kept in {place.root}. To look around:")
+    _commands(look)
+    say("To stop and remove it:")
+    _commands([*stop, ("rm", "-r", place.root)])
+
+
+def _commands(commands: Sequence[Sequence[str | Path]]) -> None:
+    for command in commands:
+        say(f"  {shlex.join(map(str, command))}")

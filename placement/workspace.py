@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from toolchain.control_plane.directory import ControlPlaneError
 from toolchain.control_plane.lifecycle import stop
 
 _PREFIX = "rehearsal-"
+_SECONDS_TO_REMOVE = 30
 _STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -142,10 +144,14 @@ def _remove_abandoned(state: Path) -> None:
 
 
 def _remove(root: Path) -> None:
-    planes = [lock.parent for lock in root.glob("*/*/lock")]
-    try:
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(stop, planes))
-        shutil.rmtree(root)
-    except (ControlPlaneError, OSError) as error:
-        raise PlacementError(f"{root} could not be removed completely: {error}\nNext: make clean") from error
+    give_up = time.monotonic() + _SECONDS_TO_REMOVE
+    while root.exists():
+        try:
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(stop, [lock.parent for lock in root.glob("*/*/lock")]))
+            shutil.rmtree(root)
+        except (ControlPlaneError, OSError) as error:
+            # The engine of a rehearsal that was killed may live, and write, a moment longer.
+            if time.monotonic() > give_up:
+                raise PlacementError(f"{root} could not be removed: {error}\nNext: make clean") from error
+            time.sleep(0.2)

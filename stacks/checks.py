@@ -1,6 +1,6 @@
 """What must hold between parts of the settings: each check looks at what parsed, and yields what is wrong."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -8,7 +8,7 @@ from components.accelerators import ACCELERATOR_LABEL
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.engines.llamacpp import LlamaCpp
-from components.node.settings import NodeShape
+from components.node.settings import Host, NodeGroup, NodeShape, SimulatedHost
 from components.section import byte_count
 from components.storage.settings import MinioStore, S3Store
 from components.workload.spec import Resources
@@ -40,12 +40,14 @@ def _names_are_unique(draft: Draft) -> Iterator[Problem]:
 def _machines_are_unique(draft: Draft) -> Iterator[Problem]:
     addresses: dict[str, str] = {}
     for index, cluster in draft.clusters.items():
-        names: set[str] = set()
-        for machine in cluster.machines:
-            if machine.name in names:
-                message = f"two machines are called {shown(machine.name)}"
-                yield Problem(path=f"clusters[{index}]", message=message)
-            names.add(machine.name)
+        names: dict[str, str] = {}
+        for kind, machines in _machines(cluster).items():
+            for number, machine in enumerate(machines):
+                path = f"clusters[{index}].{kind}[{number}]"
+                if machine.name in names:
+                    message = f"{shown(machine.name)} is taken: {names[machine.name]} has it already"
+                    yield Problem(path=f"{path}.name", message=message)
+                names.setdefault(machine.name, path)
         for number, host in enumerate(cluster.nodes):
             path, address = f"clusters[{index}].nodes[{number}]", str(host.host).lower()
             if address in addresses:
@@ -57,7 +59,7 @@ def _machines_are_unique(draft: Draft) -> Iterator[Problem]:
 def _machines_fit_the_target(draft: Draft) -> Iterator[Problem]:
     wanted = _MACHINES.get(draft.target or "")
     for index, cluster in draft.clusters.items():
-        given = {"simulated": cluster.simulated, "nodes": cluster.nodes, "nodeGroups": cluster.node_groups}
+        given = _machines(cluster)
         if not any(given.values()):
             yield Problem(path=f"clusters[{index}]", message=f"has no machines; add {wanted or 'nodes'}")
         for kind, machines in given.items():
@@ -70,11 +72,17 @@ def _machines_fit_the_target(draft: Draft) -> Iterator[Problem]:
             yield Problem(path=f"clusters[{index}].nodes", message=message)
 
 
+def _machines(cluster: ClusterSettings) -> Mapping[str, Sequence[Host | SimulatedHost | NodeGroup]]:
+    """Machines by the key that the user wrote."""
+    return {"simulated": cluster.simulated, "nodes": cluster.nodes, "nodeGroups": cluster.node_groups}
+
+
 def _engines_name_what_exists(draft: Draft) -> Iterator[Problem]:
-    for index, engine in draft.engines.items():
-        for key, section in (("cluster", "clusters"), ("model", "models")):
-            name, known = getattr(engine, key), draft.names(section)
-            if name not in known and (known or key == "model"):
+    for key, section in (("cluster", "clusters"), ("model", "models")):
+        known = draft.names(section)
+        for index, engine in draft.engines.items():
+            name = getattr(engine, key)
+            if name not in known and section not in draft.unsure:
                 message = f"{shown(name)} is not a {key}{nearest(name, known)}"
                 yield Problem(path=f"engines[{index}].{key}", message=message)
 
@@ -88,8 +96,9 @@ def _engines_have_an_image(draft: Draft) -> Iterator[Problem]:
 
 
 def _engines_fit_a_node(draft: Draft) -> Iterator[Problem]:
+    clusters = draft.named("clusters")
     for index, engine in draft.engines.items():
-        cluster = draft.cluster(engine.cluster)
+        cluster = clusters.get(engine.cluster)
         if cluster and cluster.shapes and engine.accelerator.kind in engine.IMAGES:
             yield from _fits(f"engines[{index}]", engine, cluster)
 
@@ -99,7 +108,8 @@ def _fits(path: str, engine: AnyEngine, cluster: ClusterSettings) -> Iterator[Pr
     request, kind = engine.accelerator, engine.accelerator.kind
     labelled = [node for node in cluster.shapes if engine.node_selector.items() <= node.labels.items()]
     if not labelled:
-        message = f'no node in "{cluster.name}" has these labels'
+        wanted = ", ".join(f"{key}={value}" for key, value in engine.node_selector.items())
+        message = f'no node in "{cluster.name}" has {wanted}; give it to a machine in its labels'
         yield Problem(path=f"{path}.nodeSelector", message=message)
         return
     nodes = [node for node in labelled if not request.gpus or node.labels[ACCELERATOR_LABEL] == kind]
@@ -144,8 +154,9 @@ def _limits_hold_requests(draft: Draft) -> Iterator[Problem]:
 
 
 def _files_belong_to_the_model(draft: Draft) -> Iterator[Problem]:
+    models = draft.named("models")
     for index, engine in draft.engines.items():
-        model = draft.model(engine.model)
+        model = models.get(engine.model)
         if isinstance(engine, LlamaCpp) and model and not any(fnmatchcase(engine.file, one) for one in model.files):
             message = f"{shown(engine.file)} is not among the files of {model.name}: {', '.join(model.files)}"
             yield Problem(path=f"engines[{index}].file", message=message)
@@ -158,11 +169,10 @@ def _store_has_a_place(draft: Draft) -> Iterator[Problem]:
     if not isinstance(store, MinioStore):
         return
     known = draft.names("clusters")
-    if store.cluster and store.cluster not in known:
+    if store.cluster and store.cluster not in known and "clusters" not in draft.unsure:
         message = f"{shown(store.cluster)} is not a cluster{nearest(store.cluster, known)}"
         yield Problem(path="store.cluster", message=message)
-    first = next(iter(draft.clusters.values()), None)
-    home = draft.cluster(store.cluster) if store.cluster else first
+    home = draft.named("clusters").get(store.cluster) if store.cluster else draft.clusters.get(0)
     if home and store.node and store.node not in {node.name for node in home.shapes}:
         names = [node.name for node in home.shapes]
         message = f'{shown(store.node)} is not a node of "{home.name}"{nearest(store.node, names)}'

@@ -1,21 +1,24 @@
 """From Pulumi's configuration to checked settings, or to everything that is wrong with it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, cast
 
 import pulumi
 from pulumi.runtime import config as runtime_config
+from pydantic import ValidationError
 
 from components.storage.settings import ExternalStore
 from stacks.checks import across
 from stacks.drafts import Draft, drafted
-from stacks.problems import PREFIX, Problem, report, shown
+from stacks.problems import PREFIX, Problem, plain, report
 from stacks.secrets import SECRETS
 from stacks.settings import Settings
+from stacks.wording import shape_problems, unknown
 
 MOST_BYTES = 2**20
-"""A settings file is a page or two; a megabyte is a mistake, and would take minutes to parse."""
+"""A settings file is a page or two; a megabyte is a mistake, and would take minutes to check."""
+NOTHING_CHANGED = "Nothing was changed."
 
 
 class SettingsError(Exception):
@@ -28,29 +31,45 @@ def load(stack: str) -> Settings:
     values: Mapping[str, str] = cast(Any, runtime_config).CONFIG.get()
     ours = {key.removeprefix(PREFIX): value for key, value in values.items() if key.startswith(PREFIX)}
     hidden = {key.removeprefix(PREFIX) for key in secret_keys if key.startswith(PREFIX)}
+    file = f"Pulumi.{stack}.yaml"
     try:
-        return checked({key: _decoded(value) for key, value in ours.items()}, hidden, f"Pulumi.{stack}.yaml")
+        refuse_size(sum(map(len, ours.values())), file)
+        return checked({key: _decoded(value) for key, value in ours.items()}, hidden, file)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
 
 
-def checked(raw: Mapping[str, object], hidden: set[str], file: str) -> Settings:
+def checked(raw: Mapping[str, object], hidden: Set[str], file: str) -> Settings:
     """Settings from values by key; `hidden` are keys stored as secrets. SettingsError with every problem."""
-    plain = {key: value for key, value in raw.items() if key not in hidden and key not in SECRETS}
-    draft = drafted(plain)
-    problems = [*draft.problems, *across(draft), *_misplaced(raw, hidden), *_missing(draft, raw)]
+    readable = {key: value for key, value in raw.items() if key not in hidden and key not in SECRETS}
+    draft = drafted(readable, hidden)
+    problems = [*draft.problems, *across(draft), *_misplaced(raw, hidden, file), *_missing(draft, raw)]
     if problems:
         raise SettingsError(report(problems, file))
-    return Settings.model_validate(plain)
+    try:
+        return Settings.model_validate(readable)
+    except ValidationError as error:
+        raise SettingsError(report(shape_problems(error, (), readable), file)) from error
 
 
-def _misplaced(raw: Mapping[str, object], hidden: set[str]) -> list[Problem]:
+def refuse_size(size: int, file: str) -> None:
+    """SettingsError for settings that are too large to be meant, before any of them is read."""
+    if size > MOST_BYTES:
+        words = f"{file}: is {size} bytes; settings have at most {MOST_BYTES}. Is it the right file?"
+        raise SettingsError(f"{words}\n{NOTHING_CHANGED}")
+
+
+def _misplaced(raw: Mapping[str, object], hidden: Set[str], file: str) -> list[Problem]:
     """Settings that are secret, which previews could not show, and secrets that are not."""
-    wrong = [
-        Problem(path=shown(key)[1:-1], message=f"must not be a secret; run: pulumi config set {PREFIX}{key} VALUE")
-        for key in sorted(hidden - set(SECRETS))
-        if key in {info.alias for info in Settings.model_fields.values()}
-    ]
+    settings = {info.alias for info in Settings.model_fields.values()}
+    wrong: list[Problem] = []
+    for key in sorted(hidden - set(SECRETS)):
+        if key in settings:
+            command = f"pulumi config rm {PREFIX}{key}"
+            words = f"must not be a secret, nor hold one; run: {command}, and write it into {file} in plain text"
+            wrong.append(Problem(path=plain(key), message=words))
+        else:
+            wrong.append(unknown((key,), {}))
     return wrong + [
         Problem(path=key, message=f"is in plain text; run: pulumi config set --secret {PREFIX}{key}")
         for key in SECRETS
@@ -70,6 +89,6 @@ def _missing(draft: Draft, raw: Mapping[str, object]) -> list[Problem]:
 def _decoded(value: str) -> object:
     """Pulumi hands objects, numbers and booleans over as JSON, and text as it is."""
     try:
-        return json.loads(value) if len(value) <= MOST_BYTES else value
-    except ValueError:
+        return json.loads(value)
+    except (ValueError, RecursionError):
         return value

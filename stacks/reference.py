@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stacks.problems import PREFIX, settings_schema
+from stacks.problems import PREFIX
+from stacks.schema import settings_schema
 from stacks.secrets import SECRETS
 
 _DOCS = Path(__file__).parents[1] / "docs"
@@ -97,8 +98,14 @@ def _section(name: str, definition: Mapping[str, Any], schema: Mapping[str, Any]
     required = definition.get("required", [])
     for key, value in definition["properties"].items():
         default = "**required**" if key in required else _default(value)
-        yield f"| `{key}` | {_type(value, schema)} | {default} | {_one_line(value.get('description', ''))} |"
+        yield f"| `{key}` | {_type(value, schema)} | {default} | {_meaning(value, schema)} |"
     yield ""
+
+
+def _meaning(value: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    # A key that says the same as its section is left without words of its own.
+    section = schema["$defs"].get(value.get("$ref", "").rsplit("/", 1)[-1], {})
+    return _one_line(value.get("description") or section.get("description", ""))
 
 
 def _default(value: Mapping[str, Any]) -> str:

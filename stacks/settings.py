@@ -23,7 +23,7 @@ class Settings(Section):
     """Simulate every node, whatever the target. Set by `make rehearse`, never by hand."""
     clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
     """Kubernetes clusters and their machines."""
-    store: Store = MinioStore()
+    store: Store = MinioStore(kind="minio")
     """Where models are kept."""
     models: tuple[Model, ...] = ()
     """Models and their pinned sources."""

@@ -1,7 +1,7 @@
 """The one table of what each kind of accelerator needs from a cluster and gives to a pod."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -35,9 +35,10 @@ class NodeAccelerator(Section):
     """The accelerators in one node."""
 
     kind: Kind
+    """Whose GPUs; `cpu` for none."""
     product: LabelValue | None = None
     """Product name, becomes the node label `inference/product`; for example `strix-halo`."""
-    count: PositiveInt = 1
+    count: Annotated[PositiveInt, Field(le=1024)] = 1
     """Number of GPUs that the node advertises."""
     groups: tuple[NonNegativeInt, ...] = ()
     """Numeric IDs of the host's `render` and `video` groups, which ROCm pods must join (`getent group render`)."""
@@ -47,6 +48,7 @@ class AcceleratorRequest(Section):
     """What one replica of an engine asks for."""
 
     kind: Kind = "cpu"
+    """What it computes on."""
     count: PositiveInt = 1
     """GPUs per replica, all on one node; without meaning for `cpu`."""
     product: LabelValue | None = Field(default=None, examples=["jetson-thor"])

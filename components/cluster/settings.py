@@ -11,9 +11,13 @@ class ClusterSettings(Section):
     """One Kubernetes cluster and its machines: `nodes` over SSH, `simulated` ones, or `nodeGroups` in a cloud."""
 
     name: Name
+    """What engines and the store call it."""
     nodes: tuple[Host, ...] = ()
+    """Hosts over SSH: target `onprem`."""
     simulated: tuple[SimulatedHost, ...] = ()
+    """Nodes of an embedded control plane: target `dev`."""
     node_groups: tuple[NodeGroup, ...] = ()
+    """Groups of like machines: target `eks`."""
 
     @property
     def machines(self) -> tuple[Host | SimulatedHost | NodeGroup, ...]:

@@ -46,11 +46,13 @@ class Engine(Section):
     cluster: Name
     """One of `clusters`."""
     accelerator: AcceleratorRequest = AcceleratorRequest()
+    """What one replica computes on."""
     node_selector: Labels = Field(default_factory=dict[str, str])
     """Run only on nodes with these labels; their taints are tolerated."""
-    replicas: NonNegativeInt = 1
+    replicas: Annotated[NonNegativeInt, Field(le=1000)] = 1
     """0 keeps everything but the pods."""
     resources: Resources = Resources(cpu="4", memory="16Gi")
+    """CPU and memory of one replica."""
     startup_seconds: PositiveInt = Field(default=900, le=24 * 3600)
     """How long loading may take before the container is restarted."""
     extra_args: tuple[Argument, ...] = ()

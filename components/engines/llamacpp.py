@@ -6,6 +6,7 @@ from pydantic import PositiveInt, StringConstraints
 
 from components.engines.engine import Engine, Loading, Workload, option
 from components.engines.versions import LLAMACPP
+from components.section import rule
 
 PORT = 8080
 ALL_LAYERS = 999
@@ -19,7 +20,12 @@ class LlamaCpp(Engine):
     LOADING: ClassVar[Loading] = "cache"
 
     kind: Literal["llamacpp"]
-    file: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.gguf$", max_length=200)]
+    """Which engine."""
+    file: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.gguf$", max_length=200),
+        rule("the name of a .gguf file", example="chat-q4_k_m.gguf"),
+    ]
     """The GGUF file among the model's files; of a split model, its first part."""
     context_length: PositiveInt | None = None
     """Tokens of context over all slots; the model's own limit when not set."""

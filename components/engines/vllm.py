@@ -19,7 +19,9 @@ class Vllm(Engine):
     LOADING: ClassVar[Loading] = "stream"
 
     kind: Literal["vllm"]
+    """Which engine."""
     accelerator: AcceleratorRequest = AcceleratorRequest(kind="cuda")
+    """What one replica computes on."""
     context_length: PositiveInt | None = None
     """Longest prompt plus answer, in tokens; the model's own limit when not set."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9

@@ -1,8 +1,8 @@
 """Settings of the gateway."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from components.section import Name, Quantity, Section
 from components.workload.spec import Resources
@@ -11,8 +11,10 @@ from components.workload.spec import Resources
 class LiteLlmSettings(Section):
     """LiteLLM, the OpenAI-compatible gateway."""
 
-    replicas: PositiveInt = 2
+    replicas: Annotated[PositiveInt, Field(le=100)] = 2
+    """Pods behind one Service; 1 where Open WebUI is a sidecar."""
     resources: Resources = Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="2Gi")
+    """CPU and memory of one replica."""
 
 
 class OpenWebUiSettings(Section):
@@ -27,14 +29,16 @@ class OpenWebUiSettings(Section):
     keep_data: bool = True
     """On destroy, leave the volume and its namespace behind."""
     resources: Resources = Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="2Gi")
+    """CPU and memory of the page."""
 
 
 class Gateway(Section):
     """The gateway of every cluster that has engines."""
 
     litellm: LiteLlmSettings = LiteLlmSettings()
+    """The API."""
     open_webui: OpenWebUiSettings | None = OpenWebUiSettings()
-    """`null` for no chat page."""
+    """The chat page; `null` for none."""
 
     @model_validator(mode="after")
     def _one_volume_one_pod(self) -> "Gateway":

@@ -1,14 +1,41 @@
 """Settings of hosts and node groups, and the one shape in which the rest of the program sees them."""
 
+import base64
+import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints
 
 from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL, NodeAccelerator
 from components.section import LabelKey, Labels, Name, Quantity, Section, rule
+
+_EXAMPLE_KEY = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{('EXAMPLE' * 7)[:43]}"
+
+
+def _whole(key: str) -> str:
+    """Refuse a key that was cut off or mistyped: its bytes are fields with their lengths, the first being the type."""
+    kind, encoded = key.split()[:2]
+    try:
+        rest, fields = base64.b64decode(encoded, validate=True), list[bytes]()
+    except binascii.Error:
+        rest, fields = b"", list[bytes]()
+    while len(rest) >= 4 and len(rest) >= 4 + int.from_bytes(rest[:4], "big"):
+        end = 4 + int.from_bytes(rest[:4], "big")
+        fields, rest = [*fields, rest[4:end]], rest[end:]
+    if rest or len(fields) < 2 or fields[0] != kind.encode():
+        raise ValueError(f"is not a whole {kind} key: some of it is missing or altered")
+    return key
+
+
+def _text(value: object) -> object:
+    """Refuse numbers, which Python would take for an address."""
+    if isinstance(value, int | float):
+        raise ValueError("must be an IP address or a host name, in quotes")
+    return value
+
 
 HostKey = Annotated[
     str,
@@ -16,18 +43,24 @@ HostKey = Annotated[
         pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) AAAA[A-Za-z0-9+/]+={0,3}( [ -~]*)?$",
         max_length=2048,
     ),
-    rule("a public key as ssh-keyscan prints it: type and base64", example="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"),
+    AfterValidator(_whole),
+    rule(
+        "a public key as ssh-keyscan prints it: type and base64",
+        example=_EXAMPLE_KEY,
+    ),
 ]
 """An OpenSSH public host key: type and base64, as `ssh-keyscan` prints them after the host."""
 
 HostName = Annotated[
     str,
     StringConstraints(
-        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$",
+        pattern=r"^([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.)*([0-9][-0-9]*)?[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$",
         max_length=253,
     ),
     rule("an IP address or a host name", example="192.168.1.20"),
 ]
+"""A name as in RFC 1123. Its last part has a letter, so that a mistyped address is not taken for a name."""
+
 Architecture = Literal["amd64", "arm64"]
 
 
@@ -35,47 +68,59 @@ class Capacity(Section):
     """What a machine has. Used to rehearse placement; checked against the real host before anything is installed."""
 
     arch: Architecture = "amd64"
-    cpu: PositiveInt = 16
+    """Instruction set; ROCm images exist for `amd64` only."""
+    cpu: Annotated[PositiveInt, Field(le=4096)] = 16
     """Logical CPUs."""
     memory: Quantity = "64Gi"
+    """Memory; on machines such as Strix Halo and Jetson, the GPU shares it."""
     disk: Quantity = "1Ti"
     """Space for volumes."""
     accelerator: NodeAccelerator = NodeAccelerator(kind="cpu")
+    """GPUs of the machine; none when not set."""
     taint: LabelKey | None = Field(default=None, examples=["rocm-inference"])
     """Key of a taint `KEY=true:NoSchedule`: only what asks for this node's accelerator or labels runs here."""
     labels: Labels = Field(default_factory=dict[str, str])
+    """Kubernetes labels, which `nodeSelector` of an engine may name."""
 
 
 class Host(Capacity):
     """A machine reachable over SSH."""
 
     name: Name
-    host: IPv4Address | IPv6Address | HostName
+    """The node's name in Kubernetes."""
+    host: Annotated[IPv4Address | IPv6Address | HostName, BeforeValidator(_text)]
+    """Its IP address or host name; no two hosts of a stack share one."""
     port: Annotated[int, Field(ge=1, le=65535)] = 22
+    """Port of its SSH server."""
     user: Annotated[
         str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"), rule("the name of a Unix account", example="ops")
     ]
+    """Who logs in."""
     host_key: HostKey
     """The host's public SSH key. Get it with: `ssh-keyscan -t ed25519 HOST`."""
     role: Literal["server", "agent"] = "agent"
+    """What k3s runs here. A cluster has 1 server, or 3 for high availability; servers run pods too."""
 
 
 class SimulatedHost(Capacity):
     """A node that exists only in an embedded control plane."""
 
     name: Name
+    """The node's name in Kubernetes."""
 
 
 class NodeGroup(Capacity):
     """A group of like machines in a cloud."""
 
     name: Name
+    """The group's name; its nodes are numbered behind it in a rehearsal."""
     instance_type: Annotated[
         str,
         StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$"),
         rule("an EC2 instance type", example="g5.xlarge"),
     ]
-    size: PositiveInt = 1
+    """EC2 instance type; `cpu`, `memory` and `accelerator` say what it has."""
+    size: Annotated[PositiveInt, Field(le=1000)] = 1
     """Most nodes in the group; a rehearsal has all of them."""
 
 
@@ -86,11 +131,17 @@ class NodeShape:
     name: str
     capacity: Capacity
     labels: dict[str, str] = field(default_factory=dict[str, str])
+    """Ours, the user's, and those that every kubelet or cloud sets by itself."""
 
 
 def shapes(machine: Host | SimulatedHost | NodeGroup) -> Iterator[NodeShape]:
     """The nodes that a host or a node group becomes."""
-    labels = dict(machine.labels)
+    labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": machine.arch} | machine.labels
+    if isinstance(machine, NodeGroup):
+        labels["eks.amazonaws.com/nodegroup"] = machine.name
+        labels["node.kubernetes.io/instance-type"] = machine.instance_type
+    else:
+        labels["kubernetes.io/hostname"] = machine.name
     labels[ACCELERATOR_LABEL] = machine.accelerator.kind
     if machine.accelerator.product:
         labels[PRODUCT_LABEL] = machine.accelerator.product

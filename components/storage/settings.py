@@ -31,24 +31,35 @@ Source = Annotated[
     ),
 ]
 
+FilePattern = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9*?._/\[\]-]+$", max_length=200),
+    rule("a file name or shell pattern: letters, digits, * ? . _ / [ ] -", example="*.safetensors"),
+]
+
 
 class Buckets(Section):
     """Settings that every store has."""
 
     bucket: BucketName = "inference-models"
     """Where models live, as `<domain>/<model>/<revision>/`."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,32}$")] = "us-east-1"
+    region: Annotated[
+        str, StringConstraints(pattern=r"^[a-z0-9-]{2,32}$"), rule("a region's name", example="eu-central-1")
+    ] = "us-east-1"
+    """Region that requests are signed for; stores of your own take any."""
 
 
 class MinioStore(Buckets):
     """MinIO in one of our clusters."""
 
-    kind: Literal["minio"] = "minio"
+    kind: Literal["minio"]
+    """Which store."""
     cluster: Name | None = None
     """Cluster that runs it; the first one when not set."""
     node: Name | None = None
     """Node whose disk it uses; the scheduler chooses when not set."""
     size: Quantity = "500Gi"
+    """Volume for all models."""
     storage_class: Name | None = None
     """StorageClass of its volume; the cluster's default when not set."""
     url: Endpoint | None = Field(default=None, examples=["http://192.168.1.20:30900"])
@@ -61,14 +72,21 @@ class S3Store(Buckets):
     """A bucket in Amazon S3."""
 
     kind: Literal["s3"]
+    """Which store."""
 
 
 class ExternalStore(Buckets):
     """Any S3 endpoint that exists already: Ceph, SeaweedFS, Garage, another MinIO."""
 
     kind: Literal["external"]
+    """Which store."""
     endpoint: Endpoint
-    access_key: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+    """Its address, as pods reach it."""
+    access_key: Annotated[
+        str,
+        StringConstraints(pattern=r"^[!-~]{1,128}$"),
+        rule("an access key ID: at most 128 characters, without spaces", example="reader"),
+    ]
     """Access key ID of a read-only user. Its secret: `pulumi config set --secret inference:storeSecretKey`."""
 
 
@@ -79,11 +97,12 @@ class Model(Section):
     """A model and its pinned source."""
 
     name: Name
+    """What engines call it."""
     domain: Name = "general"
     """What the model is for: legal, healthcare, financial, cyber, general, or any other name."""
     source: Source
     """`hf://ORG/REPO@COMMIT` (the 40 digits of a commit: branches and tags move) or `s3://BUCKET/PREFIX@REVISION`."""
-    files: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?._/\[\]-]+$", max_length=200)], ...] = ("*",)
+    files: tuple[FilePattern, ...] = ("*",)
     """Which files of the source belong to the model, as shell patterns."""
     size: Quantity = "20Gi"
     """All its files together: sizes caches and the time an engine gets to start."""

@@ -19,6 +19,7 @@ class Quota(Section):
     """Upper bounds for each of our namespaces."""
 
     pods: PositiveInt = 500
+    """Pods, finished ones not counted."""
     load_balancers: NonNegativeInt = 0
     """Services of type LoadBalancer: none unless you ask for them, since each one is public and billed."""
     node_ports: NonNegativeInt = 0

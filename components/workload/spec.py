@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 import pulumi
 from pydantic import StringConstraints
 
-from components.section import Quantity, Section
+from components.section import Quantity, Section, rule
 
-CpuQuantity = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*m|[1-9][0-9]*(\.[0-9]+)?)$", max_length=10)]
+CpuQuantity = Annotated[
+    str,
+    StringConstraints(pattern=r"^([1-9][0-9]*m|[1-9][0-9]*(\.[0-9]+)?)$", max_length=10),
+    rule("a number of CPUs, or of thousandths with m behind it", example="500m"),
+]
 
 
 class Resources(Section):

@@ -106,9 +106,18 @@ def test_pods_are_read_with_their_node_or_with_the_schedulers_own_words(
     assert misfit.reason == condition["message"]
 
 
-def test_a_pod_that_only_waits_for_a_node_to_become_ready_fits(api: Api, api_server: ApiServer, namespace: str) -> None:
-    late = replace(node(namespace, 1), annotations={})
-    api_server.apply(late.manifest())
+@pytest.fixture
+def late(api_server: ApiServer, namespace: str) -> Iterator[str]:
+    """A node that nothing keeps ready yet."""
+    made = replace(node(namespace, 1), annotations={})
+    api_server.apply(made.manifest())
+    yield made.name
+    api_server.kubectl("delete", "node", made.name)
+
+
+def test_a_pod_that_only_waits_for_a_node_to_become_ready_fits(
+    api: Api, api_server: ApiServer, namespace: str, late: str, deploy: Deploy
+) -> None:
     deploy(engine(namespace, "patient"))
     asked = 0
 
@@ -116,7 +125,7 @@ def test_a_pod_that_only_waits_for_a_node_to_become_ready_fits(api: Api, api_ser
         nonlocal asked
         asked += 1
         if asked == 20:  # 4 s: longer than what never fits is waited for
-            api_server.kubectl("annotate", "node", late.name, "kwok.x-k8s.io/node=fake")
+            api_server.kubectl("annotate", "node", late, "kwok.x-k8s.io/node=fake")
 
     assert decided(api, become_ready).misfits() == ()
 

@@ -116,14 +116,6 @@ def made(directory: Path, *, permission: str = "tests") -> SmallStack:
     return stack
 
 
-def announce(config: pytest.Config, stack: SmallStack) -> None:
-    """Say in the run's output which plugins the tests ran on."""
-    kinds = [f"{p.name} {'official' if p.name in stack.official else 'stand-in'}" for p in plugins.PLUGINS]
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter:
-        reporter.write_line(f"\nplugins: {', '.join(kinds)}")
-
-
 def _environment(directory: Path, permission: str) -> tuple[dict[str, str], frozenset[str]]:
     try:
         pulumi = bring.ensure([catalogue.PULUMI], Network(), quiet=True)[0].path

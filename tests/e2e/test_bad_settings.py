@@ -18,7 +18,7 @@ def test_bad_settings_stop_the_engine_before_anything_is_made(tmp_path: Path) ->
     assert done.returncode != 0
     assert "3 problems in Pulumi.dev.yaml:" in printed
     assert '"hoem" is not a cluster; there are: dev' in printed
-    assert '"two" should be a valid integer' in printed
+    assert '"two" must be a whole number' in printed
     assert 'unknown key; did you mean "engines"?' in printed
     assert "Traceback" not in printed
     assert [one["type"] for one in deployment.resources() if one["type"] != "pulumi:pulumi:Stack"] == []

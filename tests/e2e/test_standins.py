@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.small_stacks import Outcome, SmallStack, announce, lines, made
+from tests.e2e.small_stacks import Outcome, SmallStack, lines, made
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the engine has for a value that only an update will tell."""
@@ -80,9 +80,8 @@ def _step(stack: SmallStack, generation: int) -> Step:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> SmallStack:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> SmallStack:
     stack = made(tmp_path_factory.mktemp("standins"))
-    announce(request.config, stack)
     stack.write(PROGRAM)
     return stack
 

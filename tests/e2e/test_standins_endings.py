@@ -10,17 +10,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.small_stacks import SmallStack, announce, lines, made
+from tests.e2e.small_stacks import SmallStack, lines, made
 
 SECONDS = 20
 """Within which what should happen at once has happened."""
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> SmallStack:
-    stack = made(tmp_path_factory.mktemp("standins"))
-    announce(request.config, stack)
-    return stack
+def stack(tmp_path_factory: pytest.TempPathFactory) -> SmallStack:
+    return made(tmp_path_factory.mktemp("standins"))
 
 
 def test_what_a_program_prints_reaches_the_user(stack: SmallStack) -> None:

@@ -229,8 +229,7 @@ def host(
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer(log), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    print(port, flush=True)
-    stay_while_needed(stop)
+    stay_while_needed(port, stop)
 
 
 def _property_diff(change: Change, replace: bool) -> provider_pb2.PropertyDiff:

@@ -71,7 +71,10 @@ class Drawn(ABC):
     def read(self, identity: str, state: Properties, inputs: Properties) -> tuple[str, Properties, Properties]:
         if state:
             return identity, state, inputs
-        identity, state = self.adopted(identity)
+        try:
+            identity, state = self.adopted(identity)
+        except ValueError as error:
+            raise ProviderError(f"{identity} cannot be imported: {error}") from None
         return identity, self._guarded(state), {k: v for k, v in state.items() if k not in self.outputs}
 
     def _guarded(self, outputs: Properties) -> Properties:

@@ -28,18 +28,19 @@ def permission(name: str) -> Permission:
             )
 
 
-def stay_while_needed(last_act: Callable[[], None]) -> NoReturn:
-    """Wait in the main thread until the engine interrupts this process or is gone; end it after `last_act`.
+def stay_while_needed(port: int, last_act: Callable[[], None]) -> NoReturn:
+    """Tell the engine the port, wait in the main thread until it interrupts this process or is gone, and end it.
 
-    The engine holds the other end of a plugin's standard input and never writes to it, so the end of it is the
-    engine's end, SIGKILL included. Signals are waited for by a pipe: the thread that gets one may be any other, and a
-    main thread that waits for a lock would then sleep on.
+    `last_act` runs before the end. The engine holds the other end of a plugin's standard input and never writes to
+    it, so the end of it is the engine's end, SIGKILL included. Signals are waited for by a pipe: the thread that gets
+    one may be any other, and a main thread that waits for a lock would then sleep on.
     """
     told, tell = os.pipe()
     os.set_blocking(tell, False)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: None)
     signal.set_wakeup_fd(tell)
+    print(port, flush=True)
     watched = [told, *([_STDIN] if stat.S_ISFIFO(os.fstat(_STDIN).st_mode) else [])]
     while _STDIN in select.select(watched, (), ())[0] and os.read(_STDIN, 4096):
         pass

@@ -1,12 +1,15 @@
 """What a person reads after a rehearsal, and after `make up`."""
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from placement.__main__ import main
 from placement.deployed import Deployed, Endpoint, deployed
 from placement.deployed import report as deployed_report
 from placement.model import Cluster, Trial
@@ -130,11 +133,53 @@ def test_after_up_every_endpoint_and_every_pod_is_shown_but_no_secret() -> None:
     assert "hush" not in text
 
 
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `pulumi` that says what a test makes it say; nothing else is on PATH but a shell."""
+    program = tmp_path / "pulumi"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    return program
+
+
+def test_what_pulumi_says_about_a_stack_that_is_not_there_is_passed_on(
+    pulumi: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi.write_text("#!/bin/sh\necho \"error: no stack named 'dev' found\" >&2\nexit 255\n")
+    assert main(["show", "--stack", "dev"]) == 4
+    assert "no stack named 'dev' found" in capsys.readouterr().err
+
+
+def test_a_cluster_that_is_down_is_named_without_showing_a_secret(
+    pulumi: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = {**OUTPUTS, "kubeconfigs": {"home": DOWN}}
+    pulumi.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(outputs)}\nEND\n")
+    assert main(["show", "--stack", "dev"]) == 4
+    said = "".join(capsys.readouterr())
+    assert "Cluster home does not answer at https://127.0.0.1:1" in said
+    assert "hush" not in said
+
+
+def test_without_pulumi_the_next_step_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["show", "--stack", "dev"]) == 4
+    assert "make status STACK=dev" in capsys.readouterr().err
+
+
 def test_a_stack_without_outputs_is_said_to_be_empty() -> None:
     with pytest.raises(PlacementError, match=r"Nothing is deployed in stack dev\. Next: make up STACK=dev"):
         deployed("dev", {})
 
 
+DOWN = """
+current-context: a
+contexts: [{name: a, context: {cluster: a, user: a}}]
+clusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: a, user: {token: hush}}]
+"""
 OUTPUTS: Mapping[str, Any] = {
     "endpoints": {
         "home": {

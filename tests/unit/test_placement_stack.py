@@ -10,10 +10,10 @@ from tests.unit.recording import Recording, record, stack_settings
 SKIP = "pulumi.com/skipAwait"
 
 
-def rehearsed(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> Recording:
-    """The dev stack's program as it runs in a rehearsal of another target."""
-    settings = {**stack_settings("dev"), "target": "onprem", "rehearsal": True, **changed}
-    return record(settings, stack="onprem", monkeypatch=monkeypatch)
+def rehearsed(stack: str, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> Recording:
+    """The program as it runs in a rehearsal of this stack."""
+    settings = {**stack_settings(stack), "rehearsal": True, **changed}
+    return record(settings, stack=stack, monkeypatch=monkeypatch)
 
 
 def objects(recording: Recording, kind: str) -> list[Mapping[str, Any]]:
@@ -21,7 +21,7 @@ def objects(recording: Recording, kind: str) -> list[Mapping[str, Any]]:
 
 
 def test_a_rehearsal_waits_for_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = list(rehearsed(monkeypatch).kubernetes())
+    made = list(rehearsed("onprem", monkeypatch).kubernetes())
     assert {"Node", "Deployment", "Service", "Job", "PersistentVolumeClaim"} <= {one.object["kind"] for one in made}
     assert [one.name for one in made if one.object["metadata"].get("annotations", {}).get(SKIP) != "true"] == []
 
@@ -32,28 +32,28 @@ def test_outside_of_rehearsals_deployments_are_waited_for(monkeypatch: pytest.Mo
 
 
 def test_a_rehearsal_keeps_the_annotations_that_objects_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    for one in objects(rehearsed(monkeypatch), "Node"):
+    for one in objects(rehearsed("onprem", monkeypatch), "Node"):
         assert one["metadata"]["annotations"]["kwok.x-k8s.io/node"] == "fake"
 
 
 def test_a_rehearsal_gives_volumes_whatever_class_the_settings_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = {"kind": "minio", "storageClass": "local-path"}
-    claims = objects(rehearsed(monkeypatch, store=store), "PersistentVolumeClaim")
+    store = {**stack_settings("onprem")["store"], "storageClass": "local-path"}
+    claims = objects(rehearsed("onprem", monkeypatch, store=store), "PersistentVolumeClaim")
     assert claims
     assert not any("storageClassName" in claim["spec"] for claim in claims)
 
 
 def test_in_a_rehearsal_no_quota_on_gpus_speaks_before_the_scheduler_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    quotas = objects(rehearsed(monkeypatch), "ResourceQuota")
+    quotas = objects(rehearsed("onprem", monkeypatch), "ResourceQuota")
     assert quotas
     assert not any("/" in name for quota in quotas for name in quota["spec"]["hard"])
     assert all("pods" in quota["spec"]["hard"] for quota in quotas)
 
 
 def test_a_rehearsal_of_an_s3_store_needs_no_key_and_opens_https_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    recording = rehearsed(monkeypatch, store={"kind": "s3", "bucket": "my-models"})
+    recording = rehearsed("eks", monkeypatch)
     policies = {one["metadata"]["name"]: one for one in objects(recording, "NetworkPolicy")}
-    (rule,) = policies["legal"]["spec"]["egress"]
+    (rule,) = policies["vllm"]["spec"]["egress"]
     assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
     (reader,) = [one for one in objects(recording, "Secret") if one["metadata"]["name"] == "store-reader"]
     assert reader["stringData"] == "(secret)" or reader["stringData"]["AWS_SECRET_ACCESS_KEY"] == "(secret)"

@@ -2,14 +2,16 @@
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stacks.files import load_file
 from stacks.loading import SettingsError, checked
-from tests.unit.recording import stack_settings
+from tests.unit.recording import REPOSITORY, stack_settings
 
 STACKS = {stack: stack_settings(stack) for stack in ("dev", "onprem", "eks")}
 ANYTHING = st.recursive(
@@ -17,11 +19,15 @@ ANYTHING = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats()
-    | st.text(max_size=20)
+    | st.text(st.characters(), max_size=20)
     | st.sampled_from(["cuda", "vllm", "dev"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=6,
 )
+FRAGMENTS = st.text(max_size=8) | st.sampled_from(
+    ["\n", "  ", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "*weights", "<<: *a", "!!set ", "? ", "|", "\t", "'", "~"]
+)
+"""What YAML is made of."""
 
 
 @st.composite
@@ -76,3 +82,26 @@ def _assert_readable(report: str) -> None:
 def test_nonsense_is_reported(raw: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=r"Nothing was changed\.$"):
         checked(raw, set(), "Pulumi.fuzz.yaml")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    stack=st.sampled_from(sorted(STACKS)),
+    edits=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 40), FRAGMENTS), max_size=3),
+)
+def test_a_mutated_file_is_valid_or_refused(stack: str, edits: list[tuple[int, int, str]], tmp_path: Path) -> None:
+    text = (REPOSITORY / f"Pulumi.{stack}.yaml").read_text()
+    for place, length, fragment in edits:
+        start = place % len(text)
+        text = text[:start] + fragment + text[start + length :]
+    file = tmp_path / f"Pulumi.{stack}.yaml"
+    file.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        load_file(file)
+    except SettingsError as error:
+        _assert_refused(str(error))
+
+
+def _assert_refused(message: str) -> None:
+    assert message.endswith("Nothing was changed.")
+    assert [line for line in message.splitlines() if not line.isprintable()] == []

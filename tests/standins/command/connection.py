@@ -40,35 +40,42 @@ class _Agent(Protocol):
 @contextlib.contextmanager
 def connected(connection: Connection, running: Running, show: Callable[[str], None]) -> Generator[paramiko.Transport]:
     """An authenticated connection, through the proxy if there is one; raises `ProviderError`."""
-    open_stream = socket.create_connection
     with contextlib.ExitStack() as stack:
-        if connection.proxy:
-            try:
-                proxy = stack.enter_context(connected(connection.proxy, running, show))
-            except ProviderError as error:
-                raise ProviderError(f"proxy: {error}") from None
-            open_stream = _through(proxy)
-        transport = _dialled(connection, open_stream, running.stopped, show)
-        stack.enter_context(running.open(transport))
+
+        def dialled(to: Connection, how: str, open_stream: _OpenStream) -> paramiko.Transport:
+            transport = _dialled(
+                to, open_stream, running.stopped, lambda tries: show(f"{how} {tries} failed: retrying")
+            )
+            stack.enter_context(running.open(transport))
+            return transport
+
+        if connection.proxy is None:
+            yield dialled(connection, "Dial", socket.create_connection)
+            return
+        try:
+            proxy = dialled(connection.proxy, "Dial proxy", socket.create_connection)
+            transport = dialled(connection, "Dial from proxy", _through(proxy))
+        except ProviderError as error:
+            raise ProviderError(f"proxy: {error}") from None
         yield transport
 
 
 def _dialled(
-    connection: Connection, open_stream: _OpenStream, stopped: threading.Event, show: Callable[[str], None]
+    connection: Connection, open_stream: _OpenStream, stopped: threading.Event, failing: Callable[[str], None]
 ) -> paramiko.Transport:
     """All failures are met with another attempt, a wrong key too: a host that boots may not have its keys yet."""
-    key, expected = _private_key(connection), _host_key(connection)
+    keys, expected = [*_private_key(connection), *_agent_keys(connection)], _host_key(connection)
     limit, pause, failed = connection.dial_error_limit, _FIRST_PAUSE, 0
     while True:
         try:
             stream = open_stream((connection.host, connection.port), connection.per_dial_timeout)
-            return _handshake(stream, connection, key, expected)
+            return _handshake(stream, connection, keys, expected)
         except (OSError, EOFError, paramiko.SSHException) as error:
             reason = _why(error, connection)
         if failed == limit:
             raise ProviderError(f"after {failed} failed attempts: {reason}")
         failed += 1
-        show(f"Dial {failed}/{'inf' if limit < 0 else limit} failed: retrying")
+        failing(f"{failed}/{'inf' if limit < 0 else limit}")
         if stopped.wait(pause):
             raise ProviderError("context canceled")
         pause = min(pause * _GROWTH, _LONGEST_PAUSE)
@@ -79,7 +86,7 @@ def _through(proxy: paramiko.Transport) -> _OpenStream:
 
 
 def _handshake(
-    stream: _Stream, connection: Connection, key: paramiko.PKey | None, expected: tuple[str, bytes] | None
+    stream: _Stream, connection: Connection, keys: Sequence[paramiko.PKey], expected: tuple[str, bytes] | None
 ) -> paramiko.Transport:
     transport = paramiko.Transport(stream)
     try:
@@ -91,26 +98,24 @@ def _handshake(
         transport.start_client(timeout=connection.per_dial_timeout)
         if expected and transport.get_remote_server_key().asbytes() != expected[1]:
             raise paramiko.SSHException("ssh: host key mismatch")
-        _authenticate(transport, connection, key)
+        _authenticate(transport, connection, keys)
     except BaseException:
         transport.close()
         raise
     return transport
 
 
-def _authenticate(transport: paramiko.Transport, connection: Connection, key: paramiko.PKey | None) -> None:
-    """Key, password, questions, agent, in this order, until the server is content."""
+def _authenticate(transport: paramiko.Transport, connection: Connection, keys: Sequence[paramiko.PKey]) -> None:
+    """Keys, password, questions, in this order, until the server is content."""
     user, password = connection.user, connection.password
-    attempts: list[tuple[str, Callable[[], object]]] = []
-    if key:
-        attempts.append(("publickey", lambda: transport.auth_publickey(user, key)))
+    attempts: list[tuple[str, Callable[[], object]]] = [
+        ("publickey", lambda key=key: transport.auth_publickey(user, key)) for key in keys
+    ]
     if password is not None:
         attempts.append(("password", lambda: transport.auth_password(user, password, fallback=False)))
         attempts.append(
             ("keyboard-interactive", lambda: transport.auth_interactive(user, lambda _t, _i, q: [password] * len(q)))
         )
-    for held in _agent_keys(connection):
-        attempts.append(("publickey", lambda held=held: transport.auth_publickey(user, held)))
     for _, attempt in attempts:
         with contextlib.suppress(paramiko.AuthenticationException):
             attempt()
@@ -128,15 +133,18 @@ def _agent_keys(connection: Connection) -> Sequence[paramiko.PKey]:
         return ()
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     agent = AgentSSH()
-    stream.connect(path)
-    cast(_Agent, agent)._connect(stream)  # pyright: ignore[reportPrivateUsage]
+    try:
+        stream.connect(path)
+        cast(_Agent, agent)._connect(stream)  # pyright: ignore[reportPrivateUsage]
+    except (OSError, paramiko.SSHException) as error:
+        raise ProviderError(f"dial unix {path}: connect: {error}") from None
     return agent.get_keys()
 
 
-def _private_key(connection: Connection) -> paramiko.PKey | None:
-    """The key in whatever form it was given, and never a word of it in an error."""
+def _private_key(connection: Connection) -> Sequence[paramiko.PKey]:
+    """The key in whatever form it was given, and never a word of it in an error; none where none was given."""
     if connection.private_key is None:
-        return None
+        return ()
     text = connection.private_key.encode()
     password = connection.private_key_password.encode() if connection.private_key_password else None
     openssh = b"OPENSSH PRIVATE KEY" in text
@@ -153,11 +161,11 @@ def _private_key(connection: Connection) -> paramiko.PKey | None:
     )
     match key:
         case ed25519.Ed25519PrivateKey():
-            return paramiko.Ed25519Key.from_private_key(plain)
+            return (paramiko.Ed25519Key.from_private_key(plain),)
         case ec.EllipticCurvePrivateKey():
-            return paramiko.ECDSAKey.from_private_key(plain)
+            return (paramiko.ECDSAKey.from_private_key(plain),)
         case rsa.RSAPrivateKey():
-            return paramiko.RSAKey.from_private_key(plain)
+            return (paramiko.RSAKey.from_private_key(plain),)
         case _:
             raise ProviderError("ssh: connection.privateKey must be an Ed25519, ECDSA or RSA key")
 
@@ -176,7 +184,11 @@ def _host_key(connection: Connection) -> tuple[str, bytes] | None:
 
 
 def _why(error: Exception, connection: Connection) -> str:
-    if isinstance(error, OSError):
-        reason = "i/o timeout" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
-        return f"dial tcp {connection.host}:{connection.port}: connect: {reason}"
-    return f"ssh: handshake failed: {error or 'EOF'}"
+    if isinstance(error, paramiko.ChannelException):
+        return f"ssh: rejected: {error.text.lower()}"
+    if not isinstance(error, OSError):
+        return f"ssh: handshake failed: {str(error) or 'EOF'}"
+    if isinstance(error, socket.gaierror):
+        return f"dial tcp: lookup {connection.host}: no such host"
+    reason = "i/o timeout" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
+    return f"dial tcp {connection.host}:{connection.port}: connect: {reason}"

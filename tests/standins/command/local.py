@@ -20,6 +20,19 @@ from tests.standins.wire import Properties, Wire
 
 _SHELL = ("/bin/sh", "-c")
 _CHUNK = 65536
+_GLOB = {
+    "**": ".*",
+    "*": "[^/]*",
+    "?": "[^/]",
+    "{": "(?:",
+    "}": ")",
+    ",": "|",
+    "[!": "[^",
+    "[": "[",
+    "]": "]",
+    "-": "-",
+}
+"""What a pattern's words are in a regular expression."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +112,12 @@ def files(directory: str, patterns: Iterable[str]) -> Mapping[str, Wire]:
 
 def _regex(pattern: str) -> re.Pattern[str]:
     """`*` stops at a slash, `**` does not; `?`, `[a-z]`, `[!a]` and `{one,other}` as in a shell."""
-    parts = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|", "[!": "[^", "[": "[", "]": "]"}
     tokens = cast("list[str]", re.findall(r"\\.|\*\*|\[!|.", pattern, re.DOTALL))
     depth, regex = 0, ""
     for token in tokens:
         depth += {"{": 1, "}": -1}.get(token, 0)
-        literal = token not in parts or (token == "," and not depth)
-        regex += re.escape(token.removeprefix("\\") or token) if literal else parts[token]
+        literal = token not in _GLOB or (token == "," and not depth)
+        regex += re.escape(token.removeprefix("\\") or token) if literal else _GLOB[token]
     return re.compile(regex, re.DOTALL)
 
 

@@ -60,7 +60,7 @@ def run(connection: Connection, script: Script, running: Running, call: Call) ->
         return output
     reason = f"Process exited with status {status}"
     if status < 0:
-        lost = "wait: remote command exited without exit status or exit signal"
+        lost = "wait: remote command exited without exit status (a signal, or a lost connection)"
         reason = "context canceled" if running.stopped.is_set() else lost
     raise ProviderError(output.failure(reason, script.command))
 

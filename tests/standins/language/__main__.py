@@ -58,7 +58,7 @@ def interpreter(root: str, virtualenv: str | None) -> tuple[str, Mapping[str, st
     python = folder / "bin" / "python"
     if not python.exists():
         raise FileNotFoundError(
-            f"The virtualenv option in Pulumi.yaml is {virtualenv}, but there is no {python}. Make one with: make setup"
+            f"The virtualenv option in Pulumi.yaml is {virtualenv}, but there is no {python}. Make one with: make up"
         )
     variables.pop("PYTHONHOME", None)
     path = f"{python.parent}{os.pathsep}{variables.get('PATH', '')}"
@@ -196,8 +196,7 @@ def main() -> None:
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    print(port, flush=True)
-    stay_while_needed(host.stop)
+    stay_while_needed(port, host.stop)
 
 
 if __name__ == "__main__":
