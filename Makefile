@@ -15,7 +15,7 @@ ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
 # Every recipe that needs the stack says so once, in one shell.
 STACKED = $(ENVIRONMENT); pulumi stack select --create $(STACK) >/dev/null
 
-.PHONY: help up preview destroy rehearse status repair env test lint format bench pin clean
+.PHONY: help up preview destroy rehearse status repair env test lint format bench pin lock clean
 
 help: ## List what can be made
 	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
@@ -70,8 +70,15 @@ bench: $(VENV)/.ready-dev ## Run the benchmarks: ratios, side by side
 	@$(BIN)/python -m toolchain ensure --group dev --group tests
 	@$(BIN)/python -m benchmarks
 
-pin: $(VENV)/.ready ## Fill the lock files from the publishers; needs the internet
+pin: lock ## Fill the lock files from the publishers; needs the internet
 	@$(BIN)/python -m toolchain pin
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
+
+lock: $(VENV)/.ready-dev ## Renew the Python lock files, with hashes and without addresses
+	$(LOCK) pyproject.toml --output-file requirements.lock
+	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
+	$(LOCK) --group checkov --output-file requirements-checkov.lock
 
 clean: ## Stop what runs on this machine for this checkout, and remove what was installed into it
 	@$(PYTHON) -m toolchain clean

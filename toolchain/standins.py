@@ -54,5 +54,5 @@ def _launcher(module: str) -> str:
         f"{_MARK}\n"
         f"PYTHONPATH={shlex.quote(str(places.REPOSITORY))}${{PYTHONPATH:+:$PYTHONPATH}}\n"
         "export PYTHONPATH INFERENCE_STANDINS\n"
-        f'exec {shlex.quote(str(places.python() or sys.executable))} -m {module} "$@"\n'
+        f'exec {shlex.quote(str(places.python() or sys.executable))} -P -m {module} "$@"\n'
     )
