@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from components.accelerators import ACCELERATOR_LABEL
+from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.engines.llamacpp import LlamaCpp
 from components.node.settings import Host, NodeGroup, NodeShape, SimulatedHost
 from components.section import byte_count
 from components.storage.settings import MinioStore, S3Store
-from components.workload.spec import Resources
 from stacks.drafts import Draft
 from stacks.problems import Problem, nearest, shown
 
@@ -113,27 +112,34 @@ def _fits(path: str, engine: AnyEngine, cluster: ClusterSettings) -> Iterator[Pr
         yield Problem(path=f"{path}.nodeSelector", message=message)
         return
     nodes = [node for node in labelled if not request.gpus or node.labels[ACCELERATOR_LABEL] == kind]
-    if request.gpus and max((node.capacity.accelerator.count for node in nodes), default=0) < request.gpus:
-        largest = max((node.capacity.accelerator.count for node in nodes), default=0)
+    of_product = [node for node in nodes if request.product in (None, node.labels.get(PRODUCT_LABEL))]
+    if nodes and not of_product:
+        products = sorted({node.labels.get(PRODUCT_LABEL, "none") for node in nodes})
+        message = f'no node in "{cluster.name}" has product {shown(request.product)}; there are: {", ".join(products)}'
+        yield Problem(path=f"{path}.accelerator.product", message=message)
+        return
+    largest = max((node.capacity.accelerator.count for node in of_product), default=0)
+    if largest < request.gpus:
         message = f'asks for {request.gpus} {kind} GPUs on one node; the largest node in "{cluster.name}" has {largest}'
         yield Problem(path=f"{path}.accelerator", message=message)
         return
-    candidates = list(cluster.candidates(request, engine.node_selector))
-    if not candidates:
-        products = sorted({node.capacity.accelerator.product or "none" for node in nodes})
-        message = f'no node in "{cluster.name}" has product {shown(request.product)}; there are: {", ".join(products)}'
-        yield Problem(path=f"{path}.accelerator.product", message=message)
-    elif kind == "rocm" and all(node.capacity.arch != _ROCM_ARCHITECTURE for node in candidates):
+    yield from _has_room(path, engine, list(cluster.candidates(request, engine.node_selector)))
+
+
+def _has_room(path: str, engine: AnyEngine, candidates: Sequence[NodeShape]) -> Iterator[Problem]:
+    """Whether one replica fits on an empty node."""
+    resources = engine.resources
+    if engine.accelerator.kind == "rocm" and all(node.capacity.arch != _ROCM_ARCHITECTURE for node in candidates):
         message = f"ROCm images are for {_ROCM_ARCHITECTURE} only, and no fitting node is"
         yield Problem(path=f"{path}.accelerator.kind", message=message)
-    elif not any(_has_room(node, engine.resources) for node in candidates):
-        message = f'asks for more CPU or memory than any fitting node in "{cluster.name}" has'
+    elif not any(
+        byte_count(resources.memory) <= byte_count(node.capacity.memory)
+        and _millis(resources.cpu) <= node.capacity.cpu * 1000
+        for node in candidates
+    ):
+        have = ", ".join(sorted({f"{node.capacity.cpu} and {node.capacity.memory}" for node in candidates}))
+        message = f"asks for {resources.cpu} CPUs and {resources.memory}; fitting nodes have: {have}"
         yield Problem(path=f"{path}.resources", message=message)
-
-
-def _has_room(node: NodeShape, resources: Resources) -> bool:
-    memory = byte_count(resources.memory) <= byte_count(node.capacity.memory)
-    return memory and _millis(resources.cpu) <= node.capacity.cpu * 1000
 
 
 def _millis(cpu: str) -> float:

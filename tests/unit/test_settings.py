@@ -81,7 +81,7 @@ def put(*path: str | int, to: object) -> Change:
         ),
         (
             put("engines", 2, "resources", to={"cpu": "400"}),
-            'inference:engines[2].resources asks for more CPU or memory than any fitting node in "dev" has',
+            "inference:engines[2].resources asks for 400 CPUs and 8Gi; fitting nodes have: 16 and 64Gi, 32 and 128Gi",
         ),
         (
             put("engines", 2, "resources", to={"memory": "4Gi", "memoryLimit": "2Gi"}),

@@ -100,3 +100,14 @@ def test_halves_of_characters_are_reported() -> None:
     half = json.loads('"\\ud800"')
     assert problems(put("engines", 0, "name", to=half))[0].startswith("inference:engines[0].name")
     assert problems(put(half, to=1))[0].startswith("inference:\\ud800 unknown key")
+
+
+def test_gpus_are_counted_on_nodes_of_the_product_that_was_asked_for() -> None:
+    def another_product(settings: Any) -> None:
+        extra = {"name": "cuda-2", "accelerator": {"kind": "cuda", "product": "h100", "count": 1}}
+        settings["clusters"][0]["simulated"].append(extra)
+        settings["engines"][0]["accelerator"] = {"kind": "cuda", "product": "h100", "count": 2}
+
+    assert problems(another_product) == [
+        'inference:engines[0].accelerator asks for 2 cuda GPUs on one node; the largest node in "dev" has 1'
+    ]
