@@ -111,7 +111,8 @@ def copy_file(store: Any, bucket: str, key: str, target: Path, entry: Entry) -> 
 
 def error_code(problem: ClientError) -> str:
     """S3's own code, for example `NoSuchKey`."""
-    return str(problem.response.get("Error", {}).get("Code", "an error without a code"))
+    response: dict[str, dict[str, Any]] = cast(Any, problem).response
+    return str(response.get("Error", {}).get("Code", "an error without a code"))
 
 
 if __name__ == "__main__":
