@@ -17,6 +17,8 @@ def pod_spec(pod: Pod, *, restart: str | None = None) -> kubernetes.core.v1.PodS
     placement = pod.placement
     return kubernetes.core.v1.PodSpecArgs(
         automount_service_account_token=False,
+        # Kubernetes would set VLLM_PORT=tcp://… for a Service called vllm, which vLLM takes for its own setting.
+        enable_service_links=False,
         containers=[_container(container) for container in pod.containers],
         init_containers=[_container(container) for container in pod.init_containers] or None,
         node_selector=dict(placement.node_selector) or None,
