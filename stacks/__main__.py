@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stacks import reference
 from stacks.files import load_file
-from stacks.loading import SettingsError
+from stacks.problems import SettingsError
 
 
 def main() -> int:

@@ -1,8 +1,8 @@
 """From Pulumi's configuration to checked settings, or to everything that is wrong with it."""
 
 import json
-from collections.abc import Mapping, Set
-from typing import Any, cast
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NoReturn, cast
 
 import pulumi
 from pulumi.runtime import config as runtime_config
@@ -10,84 +10,95 @@ from pydantic import ValidationError
 
 from components.storage.settings import ExternalStore
 from stacks.checks import across
-from stacks.drafts import Draft, drafted
-from stacks.problems import PREFIX, Problem, plain, report
-from stacks.secrets import SECRETS
+from stacks.documents import MOST_BYTES
+from stacks.drafts import Draft, drafted, parsed
+from stacks.explanations import explained, unknown
+from stacks.problems import PREFIX, Problem, SettingsError
+from stacks.schema import find
+from stacks.secrets import SECRETS, set_command
 from stacks.settings import Settings
-from stacks.wording import shape_problems, unknown
-
-MOST_BYTES = 2**20
-"""A settings file is a page or two; a megabyte is a mistake, and would take minutes to check."""
-NOTHING_CHANGED = "Nothing was changed."
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; the message is the whole report."""
 
 
 def load(stack: str) -> Settings:
     """The settings of the running program. RunError with every problem where there are any."""
-    secret_keys: set[str] = set(cast(Any, runtime_config)._SECRET_KEYS.get())
-    values: Mapping[str, str] = cast(Any, runtime_config).CONFIG.get()
-    ours = {key.removeprefix(PREFIX): value for key, value in values.items() if key.startswith(PREFIX)}
-    hidden = {key.removeprefix(PREFIX) for key in secret_keys if key.startswith(PREFIX)}
-    file = f"Pulumi.{stack}.yaml"
     try:
-        refuse_size(sum(map(len, ours.values())), file)
-        return checked({key: _decoded(value) for key, value in ours.items()}, hidden, file)
+        return _of_the_engine(stack)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
 
 
-def checked(raw: Mapping[str, object], hidden: Set[str], file: str) -> Settings:
-    """Settings from values by key; `hidden` are keys stored as secrets. SettingsError with every problem."""
-    readable = {key: value for key, value in raw.items() if key not in hidden and key not in SECRETS}
-    draft = drafted(readable, hidden)
-    problems = [*draft.problems, *across(draft), *_misplaced(raw, hidden, file), *_missing(draft, raw)]
-    if problems:
-        raise SettingsError(report(problems, file))
+def _of_the_engine(stack: str) -> Settings:
+    file = f"Pulumi.{stack}.yaml"
+    values: Mapping[str, str] = cast("Any", runtime_config).CONFIG.get()
+    ours = {key.removeprefix(PREFIX): value for key, value in values.items() if key.startswith(PREFIX)}
+    if sum(len(key) + len(value) for key, value in ours.items()) > MOST_BYTES:
+        message = f"have more than {MOST_BYTES // 2**20} MiB; they are a page or two: is it another file?"
+        raise SettingsError(file, [Problem(place="the settings", message=message)])
+    hidden = {key for key in ours if runtime_config.is_config_secret(f"{PREFIX}{key}")}
+    raw = {key: value if key in hidden else _decoded(value) for key, value in ours.items()}
+    return checked(raw, hidden, file, stack=stack)
+
+
+def checked(
+    raw: Mapping[str, object],
+    hidden: Collection[str],
+    file: str,
+    *,
+    stack: str | None = None,
+    problems: Collection[Problem] = (),
+) -> Settings:
+    """Settings from values by key, without `inference:`. SettingsError with every problem, `problems` among them.
+
+    `hidden` are the keys that are stored as secrets.
+    """
+    plain = {key: value for key, value in raw.items() if key not in hidden and key not in SECRETS}
+    draft = drafted(plain, unreadable=hidden)
+    found = [*problems, *_misplaced(raw, hidden, stack), *_missing(draft, raw, stack), *across(draft)]
     try:
-        return Settings.model_validate(readable)
+        settings = parsed(plain)
     except ValidationError as error:
-        raise SettingsError(report(shape_problems(error, (), readable), file)) from error
+        known = set(find(()).keys)
+        # What is hidden is not missing: it is told above that it must not be hidden.
+        found += [one for one in explained(error, plain) if one.place not in {(key,) for key in known & set(hidden)}]
+        _refuse(file, found)
+    except ValueError:
+        message = "are nested too deeply, or hold an endless number"
+        _refuse(file, [*found, Problem(place="the settings", message=message)])
+    return settings if not found else _refuse(file, found)
 
 
-def refuse_size(size: int, file: str) -> None:
-    """SettingsError for settings that are too large to be meant, before any of them is read."""
-    if size > MOST_BYTES:
-        words = f"{file}: is {size} bytes; settings have at most {MOST_BYTES}. Is it the right file?"
-        raise SettingsError(f"{words}\n{NOTHING_CHANGED}")
+def _refuse(file: str, problems: list[Problem]) -> NoReturn:
+    raise SettingsError(file, problems)
 
 
-def _misplaced(raw: Mapping[str, object], hidden: Set[str], file: str) -> list[Problem]:
-    """Settings that are secret, which previews could not show, and secrets that are not."""
-    settings = {info.alias for info in Settings.model_fields.values()}
-    wrong: list[Problem] = []
-    for key in sorted(hidden - set(SECRETS)):
-        if key in settings:
-            command = f"pulumi config rm {PREFIX}{key}"
-            words = f"must not be a secret, nor hold one; run: {command}, and write it into {file} in plain text"
-            wrong.append(Problem(path=plain(key), message=words))
+def _misplaced(raw: Mapping[str, object], hidden: Collection[str], stack: str | None) -> Iterator[Problem]:
+    """Settings that are secret, which no preview could show, and secrets that are not."""
+    on = f" --stack {stack}" if stack else ""
+    for key in sorted(set(hidden) - set(SECRETS)):
+        if key in find(()).keys:
+            name = f"{PREFIX}{key}"
+            command = f'pulumi config set --plaintext{on} {name} "$(pulumi config get{on} {name})"'
+            yield Problem(place=(key,), message=f"must not be a secret; run: {command}")
         else:
-            wrong.append(unknown((key,), {}))
-    return wrong + [
-        Problem(path=key, message=f"is in plain text; run: pulumi config set --secret {PREFIX}{key}")
-        for key in SECRETS
-        if key in raw and key not in hidden
-    ]
+            yield unknown(find(()), key)
+    for key in SECRETS:
+        if key in raw and key not in hidden:
+            yield Problem(place=(key,), message=f"is in plain text; run: {set_command(key, stack)}")
 
 
-def _missing(draft: Draft, raw: Mapping[str, object]) -> list[Problem]:
-    needed = ["storeSecretKey"] if isinstance(draft.store, ExternalStore) and not draft.rehearsal else []
-    return [
-        Problem(path=key, message=f"the secret is missing; run: pulumi config set --secret {PREFIX}{key}")
-        for key in needed
-        if key not in raw
-    ]
+def _missing(draft: Draft, raw: Mapping[str, object], stack: str | None) -> Iterator[Problem]:
+    needed = isinstance(draft.store.value, ExternalStore) and draft.store.knows("kind") and not draft.rehearsal
+    if needed and "storeSecretKey" not in raw:
+        yield Problem(
+            place=("storeSecretKey",),
+            message=f"the secret is missing; run: {set_command('storeSecretKey', stack)}",
+        )
 
 
 def _decoded(value: str) -> object:
-    """Pulumi hands objects, numbers and booleans over as JSON, and text as it is."""
+    """Pulumi hands objects, numbers and booleans over as JSON, text as it is, and null as nothing."""
+    if not value:
+        return None
     try:
         return json.loads(value)
     except (ValueError, RecursionError):

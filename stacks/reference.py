@@ -1,17 +1,28 @@
 """The settings' JSON Schema and reference page, made from the models alone."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stacks.problems import PREFIX
-from stacks.schema import settings_schema
-from stacks.secrets import SECRETS
+from stacks.schema import Node, file_schema, settings_schema
+from stacks.secrets import SECRETS, set_command
 
 _DOCS = Path(__file__).parents[1] / "docs"
+_LONG = 60
+"""Longer examples would make the tables unreadable."""
+_TYPES = {"integer": "whole number", "number": "number", "boolean": "`true` or `false`", "string": "text"}
+_INTRODUCTION = f"""# Settings
+
+What stands in `Pulumi.<stack>.yaml` below `config:`. Every key at the top begins with `{PREFIX}`, as in
+`{PREFIX}target`; keys of other namespaces belong to Pulumi's providers. This page is made from the models by
+`make format`; editors read the same from `settings.schema.json`. `python -m stacks check FILE` tells everything that is
+wrong with a file.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +40,7 @@ def write(generated: Generated, *, only_check: bool) -> int:
     if generated.path.exists() and generated.path.read_text(encoding="utf-8") == text:
         return 0
     if only_check:
-        print(f"{generated.path.name} is stale. Next: {generated.command}", file=sys.stderr)
+        print(f"{generated.path.name} is stale; run: {generated.command}", file=sys.stderr)
         return 1
     generated.path.write_text(text, encoding="utf-8")
     print(f"wrote {generated.path}")
@@ -38,97 +49,136 @@ def write(generated: Generated, *, only_check: bool) -> int:
 
 def schema_text() -> str:
     """JSON Schema of a whole `Pulumi.<stack>.yaml`."""
-    settings = dict(settings_schema())
-    definitions = settings.pop("$defs")
-    secure = {
-        "type": "object",
-        "properties": {"secure": {"type": "string"}},
-        "required": ["secure"],
-        "additionalProperties": False,
-    }
-    secrets = {f"{PREFIX}{key}": {**secure, "description": what} for key, what in SECRETS.items()}
-    properties = {f"{PREFIX}{key}": value for key, value in settings["properties"].items()}
-    document: dict[str, Any] = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A stack of inference",
-        "type": "object",
-        "properties": {
-            "config": {
-                "type": "object",
-                "properties": properties | secrets,
-                "required": [f"{PREFIX}{key}" for key in settings["required"]],
-                "patternProperties": {f"^(?!{PREFIX})[^:]+:": {}},
-                "additionalProperties": False,
-            }
-        },
-        "required": ["config"],
-        "$defs": definitions,
-    }
-    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+    return json.dumps(file_schema(), indent=2, sort_keys=True) + "\n"
 
 
 def page_text() -> str:
     """The reference page."""
-    schema = settings_schema()
-    lines = [
-        "# Settings",
-        "",
-        "Everything that `Pulumi.<stack>.yaml` says below `config:`, each key with `inference:` in front. Made from",
-        "the models by `make format`; editors read the same from `settings.schema.json`.",
-        "",
-        *_section("Stack", schema, schema),
-        "## Secrets",
-        "",
-        "Never part of the settings: set each with `pulumi config set --secret inference:KEY`.",
-        "",
-        "| key | meaning |",
-        "|---|---|",
-        *(f"| `{key}` | {what} |" for key, what in SECRETS.items()),
-        "",
-    ]
-    for name, definition in sorted(schema["$defs"].items()):
-        if "properties" in definition:
-            lines += _section(name, definition, schema)
-    return "\n".join(lines).rstrip() + "\n"
+    sections = _sections()
+    lines = [_INTRODUCTION, *_table(settings_schema(), sections)]
+    for section in sections.values():
+        lines += [f"## {section.heading}", "", _one_line(section.schema.get("description", "")), ""]
+        if others := list(dict.fromkeys(section.places))[1:]:
+            lines += [f"The same stands in {', '.join(f'`{place}`' for place in others)}.", ""]
+        lines += _table(section.schema, sections)
+    return "\n".join([*lines, *_secrets()]).rstrip() + "\n"
 
 
-def _section(name: str, definition: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"## {name}", "", _one_line(definition.get("description", "")), "")
-    yield from ("| key | type | default | meaning |", "|---|---|---|---|")
-    required = definition.get("required", [])
-    for key, value in definition["properties"].items():
-        default = "**required**" if key in required else _default(value)
-        yield f"| `{key}` | {_type(value, schema)} | {default} | {_meaning(value, schema)} |"
+@dataclass(frozen=True, kw_only=True)
+class _Section:
+    """One table of the page."""
+
+    heading: str
+    schema: Node
+    places: list[str]
+    """Every place where it may stand."""
+
+    @property
+    def anchor(self) -> str:
+        """The heading's address, as GitHub makes it."""
+        return "#" + re.sub(r"[^\w -]", "", self.heading.lower()).replace(" ", "-")
+
+
+def _sections() -> Mapping[str, _Section]:
+    """By the name of its definition, in the order in which a reader meets them."""
+    found: dict[str, _Section] = {}
+    pending = [(key, node) for key, node in settings_schema()["properties"].items()]
+    while pending:
+        place, node = pending.pop(0)
+        inside: list[tuple[str, Node]] = []
+        for name, which in _references(node):
+            where = f"{place}[]" if node.get("type") == "array" else place
+            if name in found:
+                found[name].places.append(where)
+                continue
+            schema = settings_schema()["$defs"][name]
+            heading = f"{where} of kind {which}" if which else where
+            found[name] = _Section(heading=heading, schema=schema, places=[where])
+            inside += [(f"{where}.{key}", inner) for key, inner in schema["properties"].items()]
+        pending = inside + pending
+    return found
+
+
+def _references(node: Node) -> Iterator[tuple[str, str]]:
+    """Definitions that a setting may be, and for a union the kind that means it."""
+    for kind, reference in node.get("discriminator", {}).get("mapping", {}).items():
+        yield _name(reference), kind
+    if "$ref" in node:
+        yield _name(node["$ref"]), ""
+    for option in (*node.get("anyOf", []), *([node["items"]] if "items" in node else [])):
+        yield from _references(option)
+
+
+def _table(schema: Node, sections: Mapping[str, _Section]) -> Iterator[str]:
+    yield from ("| key | value | default | meaning |", "|---|---|---|---|")
+    required = schema.get("required", [])
+    for key, node in schema["properties"].items():
+        default = "required" if key in required else _default(node)
+        meaning = node.get("description") or _described(node)
+        yield f"| `{key}` | {_value(node, sections)} | {default} | {_one_line(meaning)} |"
     yield ""
 
 
-def _meaning(value: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    # A key that says the same as its section is left without words of its own.
-    section = schema["$defs"].get(value.get("$ref", "").rsplit("/", 1)[-1], {})
-    return _one_line(value.get("description") or section.get("description", ""))
+def _described(node: Node) -> str:
+    """The section's own words, where the setting adds none."""
+    names = [name for name, _ in _references(node)]
+    return settings_schema()["$defs"][names[0]].get("description", "") if len(names) == 1 else ""
 
 
-def _default(value: Mapping[str, Any]) -> str:
-    if value.get("default") is None:
+def _value(node: Node, sections: Mapping[str, _Section]) -> str:
+    """What may stand there, in words."""
+    if references := list(_references(node)):
+        links = " or ".join(f"[{which or 'mapping'}]({sections[name].anchor})" for name, which in references)
+        text = f"list of {links}" if node.get("type") == "array" else links
+    elif "enum" in node or "const" in node:
+        text = ", ".join(f"`{one}`" for one in node.get("enum", [node.get("const")]))
+    elif options := [option for option in node.get("anyOf", []) if option.get("type") != "null"]:
+        text = _value({**options[-1], **_examples(node)}, sections)
+    elif node.get("type") == "array":
+        text = f"list of {_value(node['items'], sections)}"
+    elif node.get("type") == "object":
+        text = "mapping of text to text"
+    else:
+        text = _TYPES[node["type"]] + "".join(
+            f", such as `{one}`" for one in node.get("examples", [])[:1] if len(one) <= _LONG
+        )
+    return text.replace("|", "\\|")
+
+
+def _examples(node: Node) -> Node:
+    return {"examples": node["examples"]} if "examples" in node else {}
+
+
+def _default(node: Node) -> str:
+    default = node.get("default")
+    if isinstance(default, dict):
+        default = _changed(cast("dict[str, Any]", default), node)
+    if default in (None, {}, []):
         return ""
-    if isinstance(value["default"], dict):
-        return "its own defaults"
-    return f"`{json.dumps(value['default'])}`".replace("|", "\\|")
+    text = json.dumps(default).strip('"') if isinstance(default, str) else json.dumps(default)
+    return f"`{text}`".replace("|", "\\|")
 
 
-def _type(value: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    if "$ref" in value:
-        name = value["$ref"].rsplit("/", 1)[1]
-        return f"[{name}](#{name.lower()})" if "properties" in schema["$defs"][name] else name
-    options = [*value.get("anyOf", []), *value.get("oneOf", []), *value.get("allOf", [])]
-    if options:
-        return " or ".join(dict.fromkeys(_type(option, schema) for option in options if option.get("type") != "null"))
-    if "enum" in value or "const" in value:
-        return ", ".join(f"`{one}`" for one in value.get("enum", [value.get("const")]))
-    if value.get("type") == "array":
-        return f"list of {_type(value.get('items', {}), schema)}"
-    given: str = value.get("type", "any")
-    return "mapping" if given == "object" else given
+def _changed(default: Mapping[str, Any], node: Node) -> dict[str, Any]:
+    """What a section's default says other than the defaults of its own settings."""
+    name = next(name for name, kind in _references(node) if kind in ("", default.get("kind")))
+    own = settings_schema()["$defs"][name]["properties"]
+    changed = {key: value for key, value in default.items() if key == "kind" or value != own[key].get("default")}
+    return {
+        key: _changed(cast("dict[str, Any]", value), own[key]) if isinstance(value, dict) else value
+        for key, value in changed.items()
+    }
+
+
+def _secrets() -> Iterator[str]:
+    yield from ("## Secrets", "", "Never part of the settings: each is a key of its own, stored encrypted.", "")
+    yield from ("| key | meaning | set it with |", "|---|---|---|")
+    for key, secret in SECRETS.items():
+        yield f"| `{PREFIX}{key}` | {secret.meaning} | `{set_command(key)}` |"
+
+
+def _name(reference: str) -> str:
+    return reference.rpartition("/")[2]
 
 
 def _one_line(text: str) -> str:

@@ -1,88 +1,198 @@
-"""What the models say about each place in the settings: its keys, its meaning, what a pattern asks for."""
+"""The settings' JSON Schema: what editors, the reference page and error messages know of a setting."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
-from stacks.problems import inside
+from stacks.problems import PREFIX, Place
+from stacks.secrets import SECRETS
 from stacks.settings import Settings
 
+Node = Mapping[str, Any]
+"""One part of a JSON Schema."""
+KEY = "[key]"
+"""Pydantic's mark behind a location that means a mapping's key itself."""
+OWN_KEYS = ("encryptionsalt", "encryptedkey", "secretsprovider", "environment")
+"""What Pulumi itself keeps in a stack's file, beside `config`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What may stand at one place."""
+
+    place: Place
+    schema: Node
+    """References followed."""
+    description: str
+    one_of_several: bool = False
+    """Whether the location went on into one member of a union that has no `kind`, such as address or name."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of a section."""
+        return tuple(self.schema.get("properties", {}))
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """The members of a union by their `kind`, as references."""
+        return self.schema.get("discriminator", {}).get("mapping", {})
+
+    def __getitem__(self, key: str) -> "Setting":
+        """A setting of this section."""
+        return _setting((*self.place, key), self.schema["properties"][key])
+
+    @property
+    def wanted(self) -> str:
+        """What is right here, in words: `a whole number of at least 1`."""
+        return _wanted(self.schema)
+
+    @property
+    def example(self) -> object:
+        """A value that would be right, where the model has one."""
+        options: list[Node] = [self.schema, *self.schema.get("anyOf", [])]
+        return next((example for option in options for example in option.get("examples", [])), None)
+
 
 @cache
-def settings_schema() -> Mapping[str, Any]:
-    """The settings' JSON Schema, with the keys that users write."""
-    return Settings.model_json_schema(by_alias=True)
+def settings_schema() -> Node:
+    """JSON Schema of the settings, with the keys that users write. A union says which member by `kind`: required."""
+    whole = Settings.model_json_schema(by_alias=True)
+    for node in _nodes(whole):
+        for reference in cast("dict[str, str]", node.get("discriminator", {}).get("mapping", {})).values():
+            member = whole["$defs"][reference.rpartition("/")[2]]
+            member["required"] = sorted({*member.get("required", []), node["discriminator"]["propertyName"]})
+    return whole
 
 
-def section_at(location: Sequence[str | int], whole: object) -> Mapping[str, Any]:
-    """The schema of the place `location` within `whole`, the settings as the user wrote them; empty if unknown."""
-    node: Any = settings_schema()
-    for depth, part in enumerate(location):
-        node = _resolved(node, inside(whole, location[:depth]))
-        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
-    return _resolved(node, inside(whole, location))
+def find(location: tuple[str | int, ...]) -> Setting:
+    """The setting at a location in pydantic's words, which name union members that users never wrote."""
+    node, place = settings_schema(), Place()
+    section = setting = _setting(place, node)
+    for part in location:
+        if part in setting.kinds:
+            setting = _setting(place, {"$ref": setting.kinds[str(part)]})
+            continue
+        if part == KEY:
+            return _setting(place, section.schema.get("propertyNames", {}))
+        child = _child(setting.schema, part)
+        if child is None:
+            return replace(setting, one_of_several="anyOf" in setting.schema)
+        place = (*place, part)
+        section, setting = setting, _setting(place, child)
+    return setting
 
 
-def keys_at(location: Sequence[str | int], whole: object) -> list[str]:
-    """Keys that the section at a place takes."""
-    return list(section_at(location, whole).get("properties", {}))
+def _child(schema: Node, part: str | int) -> Node | None:
+    if isinstance(part, int):
+        return schema.get("items")
+    if part in schema.get("properties", {}):
+        return schema["properties"][part]
+    return next(iter(schema.get("patternProperties", {}).values()), None)
 
 
-def choices_at(location: Sequence[str | int], whole: object) -> list[str]:
-    """Values that the place takes, where they are few."""
-    node = section_at(location, whole)
-    if location[-1:] == ("kind",):
-        named = _members(_unresolved(location[:-1], whole))
-        kinds = [one["properties"]["kind"].get("const") for one in named if "kind" in one.get("properties", {})]
-        if any(kinds):
-            return [kind for kind in kinds if kind]
-    return [str(one) for one in node.get("enum", [])]
+def _setting(place: Place, node: Node) -> Setting:
+    described = node.get("description", "")
+    while True:
+        if "$ref" in node:
+            node = settings_schema()["$defs"][node["$ref"].rpartition("/")[2]]
+        elif len(options := [option for option in node.get("anyOf", []) if option.get("type") != "null"]) == 1:
+            node = options[0]
+        else:
+            return Setting(place=place, schema=node, description=described or node.get("description", ""))
 
 
-def meaning_at(location: Sequence[str | int], whole: object) -> str:
-    """What the key at a place is for, in one line; empty where its name says all."""
-    described = _unresolved(location, whole).get("description") or section_at(location, whole).get("description", "")
-    return " ".join(described.split())
+def _wanted(schema: Node) -> str:
+    options: list[Node] = [schema, *schema.get("anyOf", [])]
+    for option in options:
+        if words := option.get("patternErrorMessage"):
+            return str(words).removeprefix("must be ")
+    if "discriminator" in schema:
+        return "a mapping"
+    if "enum" in schema or "const" in schema:
+        values = schema.get("enum", [schema.get("const")])
+        return f"one of {', '.join(map(str, values))}" if len(values) > 1 else str(values[0])
+    match schema.get("type"):
+        case "integer":
+            return f"a whole number{_bounds(schema, 1)}"
+        case "number":
+            return f"a number{_bounds(schema, None)}"
+        case "boolean":
+            return "true or false"
+        case "array":
+            return "a list of at least one entry" if schema.get("minItems") else "a list"
+        case "object":
+            return "a mapping"
+        case _:
+            most = schema.get("maxLength")
+            return f"text of at most {most} characters" if most else "text"
 
 
-@cache
-def rules() -> Mapping[str, str]:
-    """What each pattern asks for, in words."""
-    found: dict[str, str] = {}
-    pending: list[Any] = [settings_schema()]
+def _bounds(schema: Node, step: int | None) -> str:
+    words: list[str] = []
+    if "minimum" in schema or (step and "exclusiveMinimum" in schema):
+        words.append(f"at least {schema.get('minimum', schema.get('exclusiveMinimum', 0) + (step or 0))}")
+    elif "exclusiveMinimum" in schema:
+        words.append(f"more than {schema['exclusiveMinimum']:g}")
+    if "maximum" in schema:
+        words.append(f"at most {schema['maximum']:g}")
+    return f" of {' and '.join(words)}" if words else ""
+
+
+def file_schema() -> Node:
+    """JSON Schema of a whole `Pulumi.<stack>.yaml`, for editors."""
+    settings = deepcopy(dict(settings_schema()))
+    definitions = {name: _for_editors(node) for name, node in settings["$defs"].items()}
+    secure = {"type": "object", "properties": {"secure": {"type": "string"}}, "required": ["secure"]}
+    secrets = {
+        f"{PREFIX}{key}": {**secure, "additionalProperties": False, "description": secret.meaning}
+        for key, secret in SECRETS.items()
+    }
+    ours = {f"{PREFIX}{key}": node for key, node in _for_editors(settings)["properties"].items()}
+    config: dict[str, Any] = {
+        "type": "object",
+        "description": "Settings of the stack. Keys of other namespaces belong to Pulumi's providers.",
+        "properties": ours | secrets,
+        "patternProperties": {f"^(?!{re.escape(PREFIX)})[^:]+:.+$": {}},
+        "required": [f"{PREFIX}{key}" for key in settings["required"]],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Pulumi.<stack>.yaml",
+        "type": "object",
+        "properties": {"config": config, **{key: {} for key in OWN_KEYS}},
+        "required": ["config"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def _for_editors(schema: Node) -> dict[str, Any]:
+    """Draft 7, which every editor knows, ignores what stands beside a `$ref`; and it has no `discriminator`."""
+    copied = cast(dict[str, Any], deepcopy(schema))
+    for node in _nodes(copied):
+        node.pop("discriminator", None)
+        if "properties" in node:
+            node.pop("title", None)
+            for inner in node["properties"].values():
+                inner.pop("title", None)
+        if "$ref" in node and len(node) > 1:
+            node["allOf"] = [{"$ref": node.pop("$ref")}]
+    return copied
+
+
+def _nodes(tree: Any) -> list[dict[str, Any]]:
+    """Every mapping in a tree. Made whole before it is used, so that nodes may be changed."""
+    found: list[dict[str, Any]] = []
+    pending: list[Any] = [tree]
     while pending:
         node = pending.pop()
         if isinstance(node, dict):
-            fields = cast(dict[str, Any], node)
-            if "pattern" in fields and "patternErrorMessage" in fields:
-                found[fields["pattern"]] = fields["patternErrorMessage"]
-            pending += fields.values()
+            found.append(cast(dict[str, Any], node))
+            pending += cast(dict[str, Any], node).values()
         elif isinstance(node, list):
             pending += cast(list[Any], node)
     return found
-
-
-def _unresolved(location: Sequence[str | int], whole: object) -> Any:
-    """The place as its parent describes it: a union is still one."""
-    parent = section_at(location[:-1], whole)
-    last = location[-1]
-    return parent.get("items", {}) if isinstance(last, int) else parent.get("properties", {}).get(last, {})
-
-
-def _members(node: Any) -> list[Any]:
-    while "$ref" in node:
-        node = settings_schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    options: list[Any] = [*node.get("oneOf", []), *node.get("anyOf", [])]
-    return [_resolved(option, None) for option in options]
-
-
-def _resolved(node: Any, value: object) -> Any:
-    """The section that a schema node means: behind references, and of a union the member that the value names."""
-    while "$ref" in node:
-        node = settings_schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    members = _members(node)
-    kind = inside(value, ("kind",))
-    for member in members:
-        if kind and member.get("properties", {}).get("kind", {}).get("const") == kind:
-            return member
-    return next((member for member in members if "properties" in member), node)

@@ -1,15 +1,38 @@
 """Secrets that a user sets: each is a configuration key of its own, and never part of the settings."""
 
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 
 from stacks.settings import Settings
 
-SECRETS = {
-    "storeSecretKey": "Secret of the external store's read-only user (`store.accessKey`).",
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """One secret that a user may have to set."""
+
+    meaning: str
+    source: str = ""
+    """Where the command that sets it reads the value; asked for on the terminal when empty."""
+
+
+SECRETS: Mapping[str, Secret] = {
+    "storeSecretKey": Secret(meaning="Secret of the external store's read-only user (`store.accessKey`)."),
+    "sshPrivateKey": Secret(
+        meaning="Private key of the `user` on every host, for the target `onprem`.", source=" < ~/.ssh/id_ed25519"
+    ),
+    "huggingFaceToken": Secret(meaning="Token for gated models on Hugging Face."),
 }
-"""Every secret that a user may have to set, and what it is."""
+"""By configuration key, without `inference:`."""
+
+
+def set_command(key: str, stack: str | None = None) -> str:
+    """The command that sets it."""
+    options = f" --stack {stack}" if stack else ""
+    source = SECRETS[key].source if key in SECRETS else ""
+    return f"pulumi config set --secret inference:{key}{options}{source}"
 
 
 def secret(key: str, settings: Settings) -> pulumi.Output[str]:

@@ -8,12 +8,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
 
 from components.accelerators import AcceleratorRequest, Kind
-from components.section import Labels, Name, Quantity, Section
+from components.node.settings import Architecture
+from components.section import Labels, Name, Quantity, Section, rule
 from components.workload.spec import Resources
 
 Loading = Literal["stream", "cache"]
 """How weights reach the engine: streamed from the object store, or from a verified copy on the node."""
-Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Argument = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=4096),
+    rule("text of 1 to 4096 characters", example="--enable-prefix-caching"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,8 @@ class Engine(Section):
 
     IMAGES: ClassVar[Mapping[Kind, str]]
     """Image by accelerator kind: what is not in it cannot be asked for."""
+    ARCHITECTURES: ClassVar[Mapping[Kind, Sequence[Architecture]]]
+    """What each of the images is built for."""
     LOADING: ClassVar[Loading]
 
     name: Name

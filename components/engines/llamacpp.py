@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import PositiveInt, StringConstraints
 
 from components.engines.engine import Engine, Loading, Workload, option
-from components.engines.versions import LLAMACPP
+from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES
 from components.section import rule
 
 PORT = 8080
@@ -17,6 +17,7 @@ class LlamaCpp(Engine):
     """llama.cpp's OpenAI-compatible server; reads one GGUF file from the node's cache."""
 
     IMAGES = LLAMACPP
+    ARCHITECTURES = LLAMACPP_ARCHITECTURES
     LOADING: ClassVar[Loading] = "cache"
 
     kind: Literal["llamacpp"]

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt
 
 from components.accelerators import AcceleratorRequest
 from components.engines.engine import Engine, Loading, Workload, option
-from components.engines.versions import VLLM
+from components.engines.versions import VLLM, VLLM_ARCHITECTURES
 
 PORT = 8000
 HOME = "/scratch/home"
@@ -16,6 +16,7 @@ class Vllm(Engine):
     """vLLM's OpenAI-compatible server; weights are streamed from the object store."""
 
     IMAGES = VLLM
+    ARCHITECTURES = VLLM_ARCHITECTURES
     LOADING: ClassVar[Loading] = "stream"
 
     kind: Literal["vllm"]

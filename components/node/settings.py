@@ -57,7 +57,7 @@ HostName = Annotated[
         pattern=r"^([A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?\.)*([0-9][-0-9]*)?[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$",
         max_length=253,
     ),
-    rule("an IP address or a host name", example="192.168.1.20"),
+    rule("an IP address or a host name", example="gpu-1.lan"),
 ]
 """A name as in RFC 1123. Its last part has a letter, so that a mistyped address is not taken for a name."""
 
@@ -97,7 +97,7 @@ class Host(Capacity):
     ]
     """Who logs in."""
     host_key: HostKey
-    """The host's public SSH key. Get it with: `ssh-keyscan -t ed25519 HOST`."""
+    """The host's public SSH key. Get it with: `ssh-keyscan [-p PORT] -t ed25519 HOST`."""
     role: Literal["server", "agent"] = "agent"
     """What k3s runs here. A cluster has 1 server, or 3 for high availability; servers run pods too."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import pulumi
@@ -27,6 +28,11 @@ class Resources(Section):
     """Logical CPUs it may use at most; what it is promised when not set."""
     memory_limit: Quantity | None = None
     """Memory it may use at most; what it is promised when not set."""
+
+
+def cpu_count(quantity: CpuQuantity) -> Decimal:
+    """The CPUs in a Kubernetes quantity: `cpu_count("500m") == Decimal("0.5")`."""
+    return Decimal(quantity[:-1]) / 1000 if quantity.endswith("m") else Decimal(quantity)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,38 +1,20 @@
-"""What a user is told about mistakes in the settings."""
-
-import copy
-from collections.abc import Callable
-from typing import Any
+"""What a user is told about values that cannot be right by themselves."""
 
 import pytest
 
-from stacks.loading import SettingsError, checked
-from tests.unit.recording import stack_settings
+from stacks.files import load_file
+from stacks.loading import checked
+from stacks.problems import SettingsError
+from tests.unit.mistakes import Change, drop, put, rename, told
+from tests.unit.recording import REPOSITORY, stack_settings
 
-Change = Callable[[dict[str, Any]], None]
-
-
-def problems(change: Change, stack: str = "dev") -> list[str]:
-    """The report's lines about a stack's settings after a change."""
-    settings = copy.deepcopy(stack_settings(stack))
-    change(settings)
-    with pytest.raises(SettingsError) as caught:
-        checked(settings, set(), f"Pulumi.{stack}.yaml")
-    first, *lines, last = str(caught.value).splitlines()
-    assert first == f"{len(lines)} problem{'s' if len(lines) > 1 else ''} in Pulumi.{stack}.yaml:"
-    assert last == "Nothing was changed."
-    return [" ".join(line.split()) for line in lines]
+NAME = "must be lower-case letters, digits and hyphens, beginning with a letter, at most 40 of them"
+KEY = "must be a public key as ssh-keyscan prints it: type and base64"
 
 
-def put(*path: str | int, to: object) -> Change:
-    """A change of one value."""
-
-    def change(settings: Any) -> None:
-        for part in path[:-1]:
-            settings = settings[part]
-        settings[path[-1]] = to
-
-    return change
+@pytest.mark.parametrize("stack", ["dev", "onprem", "eks"])
+def test_the_shipped_settings_have_no_problems(stack: str) -> None:
+    assert load_file(REPOSITORY / f"Pulumi.{stack}.yaml").target == stack
 
 
 @pytest.mark.parametrize(
@@ -40,106 +22,82 @@ def put(*path: str | int, to: object) -> Change:
     [
         (put("enginse", to=[]), 'inference:enginse unknown key; did you mean "engines"?'),
         (
-            put("engines", 0, "contextlength", to=1),
-            'inference:engines[0] unknown key "contextlength"; did you mean "contextLength"?',
+            put("engines", 0, "context_length", to=1),
+            'inference:engines[0].context_length unknown key; did you mean "contextLength"?',
+        ),
+        (
+            put("engines", 1, "slots", to=1),
+            "inference:engines[1].slots unknown key; there are: name, model, cluster, accelerator, nodeSelector,",
         ),
         (
             put("clusters", 0, "simulated", 0, "acelerator", to={}),
-            'inference:clusters[0].simulated[0] unknown key "acelerator"; did you mean "accelerator"?',
+            'inference:clusters[0].simulated[0].acelerator unknown key; did you mean "accelerator"?',
         ),
-        (put("engines", 0, "replicas", to="two"), 'inference:engines[0].replicas "two" must be a whole number'),
+        (put("quota", to={"nodeports": 1}), 'inference:quota.nodeports unknown key; did you mean "nodePorts"?'),
+        (
+            put("engines", 0, "replicas", to="two"),
+            'inference:engines[0].replicas "two" must be a whole number of at le',
+        ),
+        (
+            put("engines", 0, "replicas", to=True),
+            "inference:engines[0].replicas must be a whole number of at least 0 and ",
+        ),
+        (
+            put("engines", 0, "replicas", to=-1),
+            "inference:engines[0].replicas must be a whole number of at least 0 and ",
+        ),
+        (
+            put("engines", 0, "replicas", to=1.5),
+            "inference:engines[0].replicas must be a whole number of at least 0 and ",
+        ),
+        (
+            put("engines", 0, "gpuMemoryUtilization", to=1.2),
+            "inference:engines[0].gpuMemoryUtilization must be a number of more than 0 and at most 1; it is 1.2",
+        ),
+        (put("engines", 2, "memoryMap", to="no"), 'inference:engines[2].memoryMap "no" must be true or false'),
         (put("engines", 0, "kind", to="vlm"), 'inference:engines[0].kind "vlm" is not one of: vllm, llamacpp'),
-        (put("target", to="prod"), 'inference:target "prod" is not one of: dev, onprem, eks'),
-        (put("engines", to={}), "inference:engines a mapping must be a list"),
+        (drop("engines", 0, "kind"), "inference:engines[0] kind is missing; it must be one of: llamacpp, vllm"),
+        (put("engines", 0, to="legal"), 'inference:engines[0] "legal" must be a mapping'),
+        (put("engines", 0, "resources", to=[1]), "inference:engines[0].resources must be a mapping; it is a list"),
         (
-            put("engines", 0, "model", to="legal-9b"),
-            'inference:engines[0].model "legal-9b" is not a model; did you mean "legal-8b"?',
+            put("engines", 0, "resources", to={"cpu": 2}),
+            "inference:engines[0].resources.cpu must be a number of CPUs, ",
+        ),
+        (put("engines", 0, "extraArgs", to=[""]), "inference:engines[0].extraArgs[0] must be text of 1 to 4096 charac"),
+        (put("target", to="prod"), 'inference:target "prod" is not one of: dev, onprem, eks'),
+        (drop("target"), "inference:target is missing; it must be one of dev, onprem, eks"),
+        (put("engines", to={}), "inference:engines must be a list; it is an empty mapping"),
+        (put("engines", to=None), "inference:engines must be a list; it is empty"),
+        (put("clusters", to=[]), "inference:clusters must be a list of at least one entry; it is an empty list"),
+        (drop("clusters"), "inference:clusters is missing; it must be a list of at least one entry"),
+        (put("store", to={"size": "1Ti"}), "inference:store kind is missing; it must be one of: external, minio, s3"),
+        (
+            put("store", "size", to="1TB"),
+            'inference:store.size "1TB" must be a number with a unit of bytes: Ki, Mi, Gi',
         ),
         (
-            put("engines", 0, "cluster", to="hoem"),
-            'inference:engines[0].cluster "hoem" is not a cluster; there are: dev',
+            put("engines", 2, "nodeSelector", to={"a b": "c"}),
+            'inference:engines[2].nodeSelector the key "a b" must be a Kubernetes label key: letters, digits, - _ and',
+        ),
+        (
+            put("engines", 2, "nodeSelector", to={"disk": "very fast"}),
+            'inference:engines[2].nodeSelector.disk "very fast" must be a Kubernetes label value: letters, digits, -',
         ),
         (
             put("engines", 0, "accelerator", to={"kind": "tpu"}),
             'inference:engines[0].accelerator.kind "tpu" is not one of: cuda, rocm, cpu',
         ),
         (
-            put("engines", 0, "accelerator", to={"kind": "cpu"}),
-            "inference:engines[0].accelerator.kind vllm has no image for cpu; there are: cuda, rocm",
-        ),
-        (
-            put("engines", 0, "accelerator", "count", to=4),
-            'inference:engines[0].accelerator asks for 4 cuda GPUs on one node; the largest node in "dev" has 2',
-        ),
-        (
-            put("engines", 0, "accelerator", "product", to="h100"),
-            'inference:engines[0].accelerator.product no node in "dev" has product "h100"; there are: rtx-4090',
-        ),
-        (
-            put("engines", 2, "nodeSelector", to={"disk": "fast"}),
-            'inference:engines[2].nodeSelector no node in "dev" has disk=fast; give it to a machine in its labels',
-        ),
-        (
-            put("engines", 2, "resources", to={"cpu": "400"}),
-            "inference:engines[2].resources asks for 400 CPUs and 8Gi; fitting nodes have: 16 and 64Gi, 32 and 128Gi",
-        ),
-        (
-            put("engines", 2, "resources", to={"memory": "4Gi", "memoryLimit": "2Gi"}),
-            "inference:engines[2].resources.memoryLimit is less than memory (4Gi)",
-        ),
-        (
-            put("engines", 2, "file", to="other.gguf"),
-            'inference:engines[2].file "other.gguf" is not among the files of chat-gguf: chat-q4_k_m.gguf',
-        ),
-        (
-            put("engines", 1, "name", to="legal"),
-            'inference:engines[1].name "legal" is taken: engines[0] has it already',
-        ),
-        (
-            put("clusters", 0, "simulated", 1, "name", to="rocm-1"),
-            'inference:clusters[0].simulated[1].name "rocm-1" is taken: clusters[0].simulated[0] has it already',
-        ),
-        (
-            put("store", "node", to="cpu-9"),
-            'inference:store.node "cpu-9" is not a node of "dev"; did you mean "cpu-1"?',
-        ),
-        (
-            put("store", to={"kind": "s3"}),
-            "inference:store.kind s3 is Amazon's and belongs to the target eks; use minio or external",
-        ),
-        (
-            put("store", to={"kind": "external", "endpoint": "http://s3.lan:9000", "accessKey": "reader"}),
-            "inference:storeSecretKey the secret is missing; run: pulumi config set --secret inference:storeSecretKey",
-        ),
-        (
             put("models", 0, "source", to="hf://org/repo@main"),
             'inference:models[0].source "hf://org/repo@main" must be hf://ORG/REPO@COMMIT with the 40 digits of a '
-            "commit, "
-            "which `git ls-remote https://huggingface.co/ORG/REPO` shows, or s3://BUCKET/PREFIX@REVISION",
+            "commit, which `git ls-remote https://huggingface.co/ORG/REPO` shows, or s3://BUCKET/PREFIX@REVISION",
         ),
-        (put("clusters", to=[]), "inference:clusters is missing: at least one cluster is needed"),
-        (put("clusters", 0, "simulated", to=[]), "inference:clusters[0] has no machines; add simulated"),
-        (put("models", to=7), "inference:models 7 must be a list"),
-        (put("engines", 0, to="legal"), 'inference:engines[0] "legal" must be a mapping'),
-        (put("models", 0, "files", to="*.json"), 'inference:models[0].files "*.json" must be a list'),
-        (put("store", to={"size": "1Gi"}), "inference:store kind is missing; one of: minio, s3, external"),
-        (put("store", "kind", to="gcs"), 'inference:store.kind "gcs" is not one of: minio, s3, external'),
-        (put("store", "region", to="US EAST"), 'inference:store.region "US EAST" must be a region\'s name'),
-        (put("store", "cluster", to="edge"), 'inference:store.cluster "edge" is not a cluster; there are: dev'),
-        (
-            put("engines", 0, "resources", to={"cpu": 4}),
-            'inference:engines[0].resources.cpu 4 must be text: put it in quotes, "4"',
-        ),
-        (
-            put("engines", 2, to={"kind": "llamacpp", "name": "chat", "model": "chat-gguf", "cluster": "dev"}),
-            "inference:engines[2] file is missing: The GGUF file among the model's files; of a split model, its first",
-        ),
-        (put("gateway", "litellm", "replicas", to=0), "inference:gateway.litellm.replicas 0 must be more than 0"),
+        (put("models", 0, "files", to=["../x"]), "inference:models[0] must not contain '..'"),
         (put("gateway", "openWebui", "placement", to="sidecar"), "inference:gateway a sidecar keeps its data on one"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_what_would_be_right(change: Change, expected: str) -> None:
-    (found,) = problems(change)
+    (found,) = told(change)
     assert found.startswith(expected)
 
 
@@ -147,45 +105,163 @@ def test_a_mistake_is_named_with_its_place_and_what_would_be_right(change: Chang
     ("change", "expected"),
     [
         (
-            put("clusters", 0, "nodes", 1, "host", to="192.168.1.20"),
-            'inference:clusters[0].nodes[1].host "192.168.1.20" is the host of clusters[0].nodes[0] too',
-        ),
-        (
-            put("clusters", 0, "nodes", 0, "host", to="192.168.1.300/24"),
-            'inference:clusters[0].nodes[0].host "192.168.1.300/24"',
+            put("clusters", 0, "nodes", 0, "host", to="10.0.0.0/24"),
+            '.host "10.0.0.0/24" must be an IP address or a host',
         ),
         (
             put("clusters", 0, "nodes", 0, "host", to="192.168.1.300"),
-            'inference:clusters[0].nodes[0].host "192.168.1.300" must be an IP address or a host name',
+            '.host "192.168.1.300" must be an IP address or a ',
         ),
         (
-            put("clusters", 0, "nodes", 0, "host", to=3232235796),
-            "inference:clusters[0].nodes[0].host must be an IP address or a host name, in quotes",
+            put("clusters", 0, "nodes", 0, "port", to=0),
+            ".port must be a whole number of at least 1 and at most 65535; ",
         ),
-        (
-            put("clusters", 0, "nodes", 0, "hostKey", to="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLE"),
-            "inference:clusters[0].nodes[0].hostKey is not a whole ssh-ed25519 key: some of it is missing or altered; "
-            "get it with: ssh-keyscan -t ed25519 192.168.1.20",
-        ),
+        (put("clusters", 0, "nodes", 0, "user", to="Ops"), '.user "Ops" must be the name of a Unix account'),
         (
             put("clusters", 0, "nodes", 0, "hostKey", to="AAAA"),
-            'inference:clusters[0].nodes[0].hostKey "AAAA" must be a public key as ssh-keyscan prints it',
+            f".hostKey {KEY}; get it with: ssh-keyscan -t ed25519 192.168.1.20",
         ),
         (
-            put("clusters", 0, "nodes", 1, "role", to="server"),
-            "inference:clusters[0].nodes 2 nodes have the role server; a cluster has 1, or 3 for high availability",
-        ),
-        (put("store", "url", to=None), "inference:store url is missing: engines in geforce, radeon reach the store"),
-        (
-            put("clusters", 1, "simulated", to=[{"name": "extra"}]),
-            "inference:clusters[1].simulated belongs to another target; onprem takes nodes",
+            put("clusters", 0, "nodes", 0, "hostKey", to="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE"),
+            ".hostKey is not a whole ssh-ed25519 key: some of it is missing or altered; get it with: ssh-keyscan -t",
         ),
         (
-            put("clusters", 0, "nodes", 0, "arch", to="arm64"),
-            "inference:engines[0].accelerator.kind ROCm images are for amd64 only, and no fitting node is",
+            put("clusters", 0, "nodes", 0, "hostKey", to="ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAI" + "Example" * 6 + "E"),
+            ".hostKey is not a whole ssh-rsa key: some of it is missing or altered; get it with: ssh-keyscan -t",
         ),
+        (
+            drop("clusters", 0, "nodes", 0, "hostKey"),
+            " hostKey is missing; get it with: ssh-keyscan -t ed25519 192.168.",
+        ),
+        (drop("clusters", 0, "nodes", 0, "user"), " user is missing; it must be the name of a Unix account"),
     ],
 )
-def test_a_mistake_about_hosts_is_named(change: Change, expected: str) -> None:
-    (found,) = problems(change, "onprem")
-    assert found.startswith(expected)
+def test_a_mistake_about_a_host_is_named(change: Change, expected: str) -> None:
+    (found,) = told(change, stack="onprem")
+    assert found.startswith(f"inference:clusters[0].nodes[0]{expected}")
+
+
+def test_the_command_that_gets_a_host_key_asks_the_port_of_the_settings() -> None:
+    (found,) = told(
+        drop("clusters", 0, "nodes", 1, "hostKey"), put("clusters", 0, "nodes", 1, "port", to=2222), stack="onprem"
+    )
+    assert found.endswith("get it with: ssh-keyscan -p 2222 -t ed25519 192.168.1.21")
+
+
+def test_a_host_that_a_shell_would_act_on_is_never_part_of_a_command() -> None:
+    missing, wrong = told(
+        drop("clusters", 0, "nodes", 1, "hostKey"), put("clusters", 0, "nodes", 1, "host", to="$(id)"), stack="onprem"
+    )
+    assert missing.endswith("get it with: ssh-keyscan -t ed25519 HOST")
+    assert wrong.endswith(r'"\x24\x28id\x29" must be an IP address or a host name')
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ünïcode", "a;rm -rf /", "$(id)", "`id`", "a\nb", "\x1b[31mred", "\u202eevil", "UPPER", "", "x" * 300, "日本"],
+)
+def test_a_hostile_name_is_refused_and_shown_without_what_a_terminal_or_shell_would_act_on(name: str) -> None:
+    (found,) = told(put("engines", 0, "name", to=name))
+    assert found.startswith("inference:engines[0].name")
+    assert NAME in found
+    assert found.isascii()
+    assert found.isprintable()
+    assert not set("$`;") & set(found.replace("; it is empty", ""))
+    assert len(found) < 250
+
+
+def test_a_hostile_key_is_shown_without_what_a_terminal_would_act_on() -> None:
+    (found,) = told(put("engines", 0, "\x1b[2J$(id)", to=1))
+    assert found.startswith(r'inference:engines[0]["\x1b[2J\x24\x28id\x29"] unknown key; there are: name, model')
+
+
+def test_a_private_key_in_the_place_of_a_public_one_is_not_shown() -> None:
+    (found,) = told(
+        put("clusters", 0, "nodes", 0, "hostKey", to="-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz"), stack="onprem"
+    )
+    assert "BEGIN" not in found
+    assert "b3Blb" not in found
+
+
+def test_everything_wrong_is_reported_at_once() -> None:
+    found = told(
+        drop("clusters", 0, "nodes", 1, "hostKey"),
+        put("clusters", 0, "nodes", 0, "role", to="agent"),
+        put("engines", 0, "accelerator", "count", to=4),
+        put("engines", 0, "model", to="nothing"),
+        put("engines", 0, "contextLength", to=0),
+        put("engines", 2, "cluster", to="hoem"),
+        put("engines", 3, "name", to="legal"),
+        put("surprise", to=1),
+        put("store", "kind", to="mino"),
+        stack="onprem",
+    )
+    assert [line.split(" ", 1)[0].removeprefix("inference:") for line in found] == [
+        "clusters[0].nodes",
+        "clusters[0].nodes[1]",
+        "engines[0].accelerator",
+        "engines[0].contextLength",
+        "engines[0].model",
+        "engines[2].cluster",
+        "engines[3].name",
+        "store.kind",
+        "surprise",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # In each case one thing is wrong, and much hangs on it.
+        [put("clusters", 0, "name", to="Not a name")],
+        [put("clusters", 0, "simulated", 1, "memory", to="128 GB")],
+        [put("clusters", 0, "simulated", 1, "accelerator", "count", to="two")],
+        [rename("models", to="modles")],
+        [rename("engines", 1, "accelerator", to="acelerator")],
+        [put("models", 0, "name", to=5)],
+        [put("models", to=None)],
+        [put("clusters", 0, "simulated", to=7)],
+        [put("target", to="prd")],
+    ],
+)
+def test_what_only_follows_from_a_mistake_is_not_reported(changes: list[Change]) -> None:
+    assert len(told(*changes)) == 1
+
+
+def test_a_report_of_a_thousand_problems_is_cut_and_says_so() -> None:
+    settings = stack_settings("dev") | {"engines": [{"kind": "vllm"}] * 1000}
+    with pytest.raises(SettingsError) as caught:
+        checked(settings, set(), "Pulumi.dev.yaml")
+    first, *lines, more, _ = str(caught.value).splitlines()
+    assert first == "1000 problems in Pulumi.dev.yaml:"
+    assert len(lines) == 50
+    assert more == "  and 950 more"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("store", to={"kind": "external", "endpoint": "http://u:hunter2@s3.lan", "accessKey": "a"}),
+        put("store", to={"kind": "external", "endpoint": "http://s3.lan", "accessKey": "a b hunter2"}),
+        put("store", to={"kind": "external", "endpoint": "http://s3.lan", "accessKey": "a", "secretKey": "hunter2"}),
+        put("gateway", to=[{"password": "hunter2"}]),
+        put("clusters", 0, "simulated", 0, "taint", to="-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2"),
+    ],
+)
+def test_what_may_be_a_secret_is_not_shown(change: Change) -> None:
+    assert "hunter2" not in "".join(told(change))
+
+
+def test_a_secret_among_the_settings_comes_with_the_commands_that_keep_it_apart() -> None:
+    (found,) = told(put("gateway", "litellm", "apiPassword", to="x"))
+    assert found.startswith(
+        "inference:gateway.litellm.apiPassword unknown key; secrets have keys of their own: pulumi c"
+    )
+
+
+@pytest.mark.parametrize("place", [("engines", 0), ("gateway",), ("engines", 0, "extraArgs"), ("store", "node")])
+def test_values_nested_beyond_reason_are_reported(place: tuple[str | int, ...]) -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert told(put(*place, to=deep))

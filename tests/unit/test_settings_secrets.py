@@ -1,8 +1,8 @@
-"""Settings as Pulumi hands them over: text and JSON, some of it secret."""
+"""Secrets stay out of the settings, and settings out of the secrets."""
 
-import contextvars
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 import pytest
@@ -10,76 +10,97 @@ from pulumi.runtime import set_all_config
 
 from stacks.loading import load
 from stacks.settings import Settings
+from tests.unit.mistakes import report
 from tests.unit.recording import stack_settings
 
 EXTERNAL = {"kind": "external", "endpoint": "http://s3.lan:9000", "accessKey": "reader"}
+HIDDEN = "hunter2"
 
 
-def loaded(changes: Mapping[str, object], secret: tuple[str, ...] = ()) -> Settings:
-    """What `load` makes of the dev stack's settings with changes, of which some are stored as secrets."""
-    values: dict[str, object] = {**stack_settings("dev"), **changes}
-    config = {
-        f"inference:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+def loaded(settings: Mapping[str, Any], *secret: str) -> Settings:
+    """What the program gets when the engine hands it this configuration."""
+    values = {
+        f"inference:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()
     }
-
-    def run() -> Settings:
-        set_all_config(config | {"aws:region": "us-east-1"}, [f"inference:{key}" for key in secret])
-        return load("dev")
-
-    return contextvars.copy_context().run(run)
+    set_all_config({"aws:region": "eu-central-1", **values}, [f"inference:{key}" for key in secret])
+    return load("dev")
 
 
-def problems(changes: Mapping[str, object], secret: tuple[str, ...] = ()) -> str:
-    """The report, its spaces put together."""
+def refused(settings: Mapping[str, Any], *secret: str) -> str:
+    """What the user reads when the program stops."""
     with pytest.raises(pulumi.RunError) as caught:
-        loaded(changes, secret)
-    return " ".join(str(caught.value).split())
+        loaded(settings, *secret)
+    return str(caught.value)
 
 
-def test_the_settings_arrive_whole() -> None:
-    assert loaded({}) == Settings.model_validate(stack_settings("dev"))
-
-
-def test_a_secret_that_the_store_needs_is_asked_for_together_with_everything_else() -> None:
-    report = problems({"store": EXTERNAL, "enginse": []})
-    assert report.startswith("2 problems in Pulumi.dev.yaml:")
-    assert "inference:storeSecretKey the secret is missing; run: pulumi config set --secret" in report
-    assert loaded({"store": EXTERNAL, "storeSecretKey": "hunter2"}, secret=("storeSecretKey",)).store.kind == "external"
+def test_a_missing_secret_is_named_with_the_command_that_sets_it_among_all_other_problems() -> None:
+    text = refused(stack_settings("dev") | {"store": EXTERNAL, "engines": {}})
+    assert "2 problems in Pulumi.dev.yaml:" in text
+    command = "pulumi config set --secret inference:storeSecretKey --stack dev"
+    assert f"inference:storeSecretKey   the secret is missing; run: {command}\n" in text
 
 
 def test_a_rehearsal_needs_no_secret() -> None:
-    assert loaded({"store": EXTERNAL, "rehearsal": True}).rehearsal
+    assert loaded(stack_settings("dev") | {"store": EXTERNAL, "rehearsal": True}).rehearsal
 
 
-def test_a_secret_is_in_no_setting() -> None:
-    settings = loaded({"store": EXTERNAL, "storeSecretKey": "hunter2"}, secret=("storeSecretKey",))
-    assert "hunter2" not in repr(settings)
+def test_a_secret_is_never_part_of_the_settings() -> None:
+    settings = loaded(stack_settings("dev") | {"store": EXTERNAL, "storeSecretKey": HIDDEN}, "storeSecretKey")
+    assert HIDDEN not in repr(settings)
 
 
 def test_a_secret_in_plain_text_is_refused_and_not_shown() -> None:
-    report = problems({"storeSecretKey": "hunter2"})
-    command = "pulumi config set --secret inference:storeSecretKey"
-    assert f"inference:storeSecretKey is in plain text; run: {command}" in report
-    assert "hunter2" not in report
+    text = refused(stack_settings("dev") | {"store": EXTERNAL, "storeSecretKey": HIDDEN})
+    assert (
+        "inference:storeSecretKey   is in plain text; run: pulumi config set --secret inference:storeSecretKey" in text
+    )
+    assert HIDDEN not in text
 
 
-@pytest.mark.parametrize("key", ["target", "clusters", "store", "models", "engines"])
-def test_a_setting_that_was_stored_as_a_secret_is_refused_and_nothing_follows_from_it(key: str) -> None:
-    report = problems({}, secret=(key,))
-    assert report.startswith(f"1 problem in Pulumi.dev.yaml: inference:{key} must not be a secret, nor hold one; run: ")
-    assert f"pulumi config rm inference:{key}," in report
+def test_a_secret_under_a_misspelt_key_is_refused_and_not_shown() -> None:
+    text = refused(stack_settings("dev") | {"storeSecretKye": HIDDEN}, "storeSecretKye")
+    assert 'inference:storeSecretKye   unknown key; did you mean "storeSecretKey"?' in text
+    assert HIDDEN not in text
 
 
-def test_a_mistyped_secret_is_refused_and_not_shown() -> None:
-    report = problems({"storeSecretkey": "hunter2"}, secret=("storeSecretkey",))
-    assert 'inference:storeSecretkey unknown key; did you mean "storeSecretKey"?' in report
-    assert "hunter2" not in report
+def test_a_private_key_is_read_from_a_file_and_not_from_the_command_line() -> None:
+    text = refused(stack_settings("dev") | {"sshPrivateKey": HIDDEN})
+    assert "pulumi config set --secret inference:sshPrivateKey --stack dev < ~/.ssh/id_ed25519" in text
 
 
-def test_settings_of_megabytes_are_refused() -> None:
-    report = problems({"engines": [{"name": "x" * 1000}] * 10_000})
-    assert "settings have at most 1048576. Is it the right file?" in report
+@pytest.mark.parametrize("key", ["target", "clusters", "store", "engines", "models"])
+def test_a_setting_that_is_stored_as_a_secret_is_refused_and_nothing_follows_from_it(key: str) -> None:
+    text = refused(stack_settings("dev"), key)
+    name = f"inference:{key}"
+    assert text.splitlines()[1] == (
+        f"  {name}   must not be a secret; "
+        f'run: pulumi config set --plaintext --stack dev {name} "$(pulumi config get --stack dev {name})"'
+    )
+    assert len(text.splitlines()) == 3
 
 
-def test_settings_nested_beyond_reason_are_reported() -> None:
-    assert "inference:engines" in problems({"engines": "[" * 100_000 + "]" * 100_000})
+def test_a_secret_deep_in_a_setting_hides_all_of_it_and_is_refused() -> None:
+    settings = stack_settings("dev")
+    settings["engines"][0]["contextLength"] = {"secure": "v1:abc:def"}
+    document = {"config": {f"inference:{key}": value for key, value in settings.items()}}
+    assert "inference:engines   must not be a secret; run: " in report(json.dumps(document).encode())
+
+
+def test_a_secret_in_a_file_is_known_by_its_encryption() -> None:
+    wrong: dict[str, Any] = {"store": EXTERNAL, "storeSecretKey": {"secure": "v1:abc:def"}, "enginse": []}
+    settings = stack_settings("dev") | wrong
+    document = {"config": {f"inference:{key}": value for key, value in settings.items()}}
+    assert report(json.dumps(document).encode()).count("\n  ") == 1
+
+
+def test_none_is_what_pulumi_makes_of_it() -> None:
+    assert loaded(stack_settings("dev") | {"gateway": ""}).gateway is None
+
+
+def test_settings_larger_than_a_megabyte_are_refused() -> None:
+    assert "the settings   have more than 1 MiB" in refused(stack_settings("dev") | {"models": "x" * 2**21})
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 10_000, '{"a": NaN}', '"\\ud800"', "\ud800", "{'a': 1}"])
+def test_whatever_the_engine_hands_over_is_reported(value: str) -> None:
+    assert refused(stack_settings("dev") | {"models": value}).startswith("1 problem in Pulumi.dev.yaml:")

@@ -1,0 +1,34 @@
+"""What must hold between parts of the settings. Each check looks at what can be read, and yields what is wrong."""
+
+from collections.abc import Callable, Iterator
+
+from stacks.checks import engines, machines, names, resources, store
+from stacks.drafts import Draft
+from stacks.problems import Problem
+
+CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
+    names.are_unique,
+    names.of_machines_are_unique,
+    names.joined_with_the_cluster_are_unique,
+    names.are_not_taken_by_kubernetes,
+    machines.are_there,
+    machines.belong_to_the_target,
+    machines.have_servers,
+    machines.are_listed_once,
+    engines.name_what_exists,
+    engines.have_an_image,
+    engines.fit_a_node,
+    engines.find_their_file,
+    resources.hold_requests_within_limits,
+    resources.of_the_gateway_fit_a_node,
+    store.is_of_the_target,
+    store.has_a_place,
+    store.fits_a_disk,
+    store.is_reached_by_all_engines,
+)
+
+
+def across(draft: Draft) -> Iterator[Problem]:
+    """Every problem between parts."""
+    for check in CHECKS:
+        yield from check(draft)

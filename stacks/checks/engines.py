@@ -1,0 +1,105 @@
+"""Engines: what they name exists, and a node can run them."""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL
+from components.cluster.settings import ClusterSettings
+from components.engines import AnyEngine
+from components.engines.llamacpp import LlamaCpp
+from components.engines.service import placement
+from components.node.settings import NodeShape
+from components.workload.spec import Resources
+from stacks.checks.resources import one_of_each, room
+from stacks.drafts import Draft, names, readable
+from stacks.problems import Place, Problem, echo, listed, there_are
+
+_Misfit = tuple[Place, str]
+"""Keys within the engine, and what is wrong there."""
+
+
+def name_what_exists(draft: Draft) -> Iterator[Problem]:
+    """Models and clusters."""
+    for key, section in (("model", draft.models), ("cluster", draft.clusters)):
+        known = names(section)
+        for place, engine in readable(draft.engines, key) if known is not None else ():
+            name: str = getattr(engine, key)
+            if name not in (known or ()):
+                yield Problem(place=(*place, key), message=f'"{name}" is not a {key}{there_are(name, known or ())}')
+
+
+def have_an_image(draft: Draft) -> Iterator[Problem]:
+    """Not every server is built for every accelerator."""
+    for place, engine in readable(draft.engines, "accelerator", "kind"):
+        kind = engine.accelerator.kind
+        if kind not in engine.IMAGES:
+            message = f"{engine.kind} has no image for {kind}{there_are(kind, engine.IMAGES)}"
+            yield Problem(place=(*place, "accelerator", "kind"), message=message)
+
+
+def find_their_file(draft: Draft) -> Iterator[Problem]:
+    """llama.cpp reads one file, which must be among those that are kept of the model."""
+    models = {model.name: model for _, model in readable(draft.models, "name", "files")}
+    for place, engine in readable(draft.engines, "file", "model", "kind"):
+        model = models.get(engine.model)
+        if isinstance(engine, LlamaCpp) and model and not any(fnmatchcase(engine.file, one) for one in model.files):
+            message = f'"{engine.file}" is not among the files of "{model.name}": {listed(model.files)}'
+            yield Problem(place=(*place, "file"), message=message)
+
+
+def fit_a_node(draft: Draft) -> Iterator[Problem]:
+    """Some node can run one replica when it is empty. Whether all replicas fit at once is for a rehearsal to show."""
+    clusters = {one.name: one_of_each(one.value) for one in draft.clusters or () if one.value and one.whole}
+    alike: dict[object, Sequence[_Misfit]] = {}
+    for part in draft.engines or ():
+        engine = part.value
+        cluster = clusters.get(engine.cluster) if engine and part.knows("cluster") else None
+        if not engine or not cluster or not cluster.machines or not part.knows("accelerator", "nodeSelector", "kind"):
+            continue
+        resources = engine.resources if part.knows("resources") else None
+        key = (engine.kind, cluster.name, engine.accelerator, frozenset(engine.node_selector.items()), resources)
+        if key not in alike:
+            alike[key] = tuple(_fits(engine, cluster, resources)) if engine.accelerator.kind in engine.IMAGES else ()
+        for keys, message in alike[key]:
+            yield Problem(place=(*part.place, *keys), message=message)
+
+
+def _fits(engine: AnyEngine, cluster: ClusterSettings, resources: Resources | None) -> Iterator[_Misfit]:
+    """The first reason why no node can ever run it: those behind it would only follow."""
+    labelled = [node for node in cluster.shapes if engine.node_selector.items() <= node.labels.items()]
+    if not labelled:
+        there = {f"{key}={value}" for node in cluster.shapes for key, value in node.capacity.labels.items()}
+        yield ("nodeSelector",), f'no node in "{cluster.name}" has these labels{there_are("", sorted(there))}'
+        return
+    nodes = list(cluster.candidates(engine.accelerator, engine.node_selector))
+    if not nodes:
+        yield _no_accelerator(engine, cluster.name, labelled)
+        return
+    where = placement(engine, cluster)
+    nodes = [node for node in nodes if node.capacity.taint is None or node.capacity.taint in where.taints]
+    supported = engine.ARCHITECTURES[engine.accelerator.kind]
+    built = [node for node in nodes if node.capacity.arch in supported]
+    if not built:
+        architectures = listed(sorted({node.capacity.arch for node in nodes}))
+        image = f"the {engine.accelerator.kind} image of {engine.kind} is for {listed(supported)}"
+        yield ("accelerator", "kind"), f'{image}; the fitting nodes in "{cluster.name}" are {architectures}'
+    elif resources and (lacking := room([resources], built)):
+        yield ("resources",), f'{lacking[0]}; the largest fitting node in "{cluster.name}" has {lacking[1]}'
+
+
+def _no_accelerator(engine: AnyEngine, cluster: str, labelled: Sequence[NodeShape]) -> _Misfit:
+    request, kind = engine.accelerator, engine.accelerator.kind
+    suffix = " with these labels" if engine.node_selector else ""
+    of_kind = [node for node in labelled if node.labels[ACCELERATOR_LABEL] == kind] if request.gpus else labelled
+    if not of_kind:
+        kinds = sorted({node.labels[ACCELERATOR_LABEL] for node in labelled})
+        return ("accelerator",), f'no node in "{cluster}"{suffix} has {kind} GPUs{there_are(kind, kinds)}'
+    products = sorted({node.labels[PRODUCT_LABEL] for node in of_kind if PRODUCT_LABEL in node.labels})
+    if request.product and request.product not in products:
+        of = f"{kind} node" if request.gpus else "node"
+        message = f'no {of} in "{cluster}"{suffix} has product {echo(request.product)}{there_are("", products)}'
+        return ("accelerator", "product"), message
+    fitting = [node for node in of_kind if request.product in (None, node.labels.get(PRODUCT_LABEL))]
+    most = max(node.capacity.accelerator.count for node in fitting)
+    largest = f'the largest node{suffix} in "{cluster}" has {most}'
+    return ("accelerator",), f"asks for {request.gpus} {kind} GPUs on one node; {largest}"

@@ -1,0 +1,59 @@
+"""Machines: there, of the right sort for the target, each listed once, and with servers among them."""
+
+from collections.abc import Iterator
+
+from stacks.drafts import Draft, Host, readable
+from stacks.problems import PREFIX, Place, Problem, path
+from stacks.settings import Target
+
+_SORTS: dict[Target, str] = {"dev": "simulated", "onprem": "nodes", "eks": "nodeGroups"}
+
+
+def are_there(draft: Draft) -> Iterator[Problem]:
+    """Every cluster has one or more."""
+    for cluster in draft.clusters or ():
+        if cluster.knows(*_SORTS.values()) and not cluster.machines:
+            wanted = _SORTS[draft.target] if draft.target else "nodes, simulated or nodeGroups"
+            yield Problem(place=cluster.place, message=f"has no machines; list them under {wanted}")
+
+
+def belong_to_the_target(draft: Draft) -> Iterator[Problem]:
+    """Each target knows how to make one sort of machine."""
+    if not draft.target:
+        return
+    wanted = _SORTS[draft.target]
+    for cluster in draft.clusters or ():
+        for sort in sorted({str(machine.place[2]) for machine in cluster.machines} - {wanted}):
+            message = f"belong to another target; machines of {draft.target} are listed under {wanted}"
+            yield Problem(place=(*cluster.place, sort), message=message)
+
+
+def have_servers(draft: Draft) -> Iterator[Problem]:
+    """Hosts need an odd number of servers, so that a majority is left when one fails."""
+    for cluster in draft.clusters or ():
+        hosts = [part for part in cluster.machines if part.place[2] == "nodes"]
+        if not hosts or not all(part.knows("role") for part in hosts):
+            continue
+        servers = sum(isinstance(part.value, Host) and part.value.role == "server" for part in hosts)
+        place = (*cluster.place, "nodes")
+        if servers == 0:
+            message = "no node has the role server; give it to one, or to three for high availability"
+            yield Problem(place=place, message=message)
+        elif servers % 2 == 0:
+            message = f"{servers} nodes have the role server, which is no majority when one fails; use 1 or 3"
+            yield Problem(place=place, message=message)
+
+
+def are_listed_once(draft: Draft) -> Iterator[Problem]:
+    """Two entries with one address would install over each other."""
+    first: dict[str, Place] = {}
+    for cluster in draft.clusters or ():
+        for place, machine in readable(cluster.machines, "host"):
+            if not isinstance(machine, Host):
+                continue
+            address = str(machine.host).lower()
+            if address in first:
+                holder = path(first[address]).removeprefix(PREFIX)
+                message = f'"{address}" is the host of {holder} too'
+                yield Problem(place=(*place, "host"), message=message)
+            first.setdefault(address, place)
