@@ -59,10 +59,10 @@ def _recorded(engines: int) -> list[Mapping[str, Any]]:
     settings = {key.removeprefix("inference:"): value for key, value in configuration(engines).items()}
     with pytest.MonkeyPatch.context() as monkeypatch:
         recording = record(settings, stack=STACK, monkeypatch=monkeypatch)
-    return [_entry(resource) for resource in recording.resources]
+    return [_entry(resource, recording.outputs.get(resource.urn)) for resource in recording.resources]
 
 
-def _entry(resource: Registration) -> Mapping[str, Any]:
+def _entry(resource: Registration, outputs: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return {
         "type": resource.type,
         "name": resource.name,
@@ -72,4 +72,5 @@ def _entry(resource: Registration) -> Mapping[str, Any]:
         "dependencies": resource.dependencies,
         "custom": resource.custom,
         "inputs": plain(resource.inputs),
+        "outputs": None if outputs is None else plain(outputs),
     }

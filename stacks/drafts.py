@@ -115,7 +115,7 @@ def parsed(raw: Mapping[str, object]) -> Settings:
 
 def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Draft:
     """What can be read, part by part. What cannot is told by the error of `parsed`, not here."""
-    known = find(()).keys
+    known = [info.alias or name for name, info in Settings.model_fields.items()]
     # What looks like another spelling of a section is that section: it is not missing, but what it says is unknown.
     misspelt = {closest(key, known) for key in raw if key not in known} - set(raw)
     raw = {**raw, **{key: _UNREADABLE for key in (*misspelt, *unreadable) if key}}

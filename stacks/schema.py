@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
+from stacks.docstrings import docstrings, sections
 from stacks.problems import PREFIX, Place
 from stacks.secrets import SECRETS
 from stacks.settings import Settings
@@ -60,6 +61,11 @@ class Setting:
 def settings_schema() -> Node:
     """JSON Schema of the settings, with the keys that users write. A union says which member by `kind`: required."""
     whole = Settings.model_json_schema(by_alias=True)
+    for name, section in sections().items():
+        properties = (whole if section is Settings else whole["$defs"].get(name, {})).get("properties", {})
+        for key, text in docstrings(section).items():
+            if key in properties:
+                properties[key]["description"] = text
     for node in _nodes(whole):
         for reference in cast("dict[str, str]", node.get("discriminator", {}).get("mapping", {})).values():
             member = whole["$defs"][reference.rpartition("/")[2]]

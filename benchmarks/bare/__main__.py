@@ -49,6 +49,8 @@ for entry in recording:
     token, name, inputs = entry["type"], entry["name"], entry["inputs"]
     if not entry["custom"]:
         made[entry["urn"]] = pulumi.ComponentResource(token, name, {}, options)
+        if entry["outputs"] is not None:
+            made[entry["urn"]].register_outputs(entry["outputs"])
     elif token.startswith("pulumi:providers:"):
         options.provider = None
         arguments = {snake(key): value for key, value in inputs.items()}

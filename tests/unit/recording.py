@@ -45,7 +45,7 @@ class Registration:
     @property
     def object(self) -> Mapping[str, Any]:
         """Inputs with secrets replaced by a mark."""
-        return cast(Mapping[str, Any], _masked(self.inputs))
+        return cast(Mapping[str, Any], masked(self.inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ class Recording:
     """All that a run of the program registered."""
 
     resources: list[Registration] = field(default_factory=list[Registration])
-    outputs: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """What components and the stack give out, by URN; as on the wire."""
 
     def kubernetes(self) -> Iterator[Registration]:
         """The Kubernetes objects."""
@@ -115,7 +116,7 @@ class _Monitor(mocks.MockMonitor):
         return cast(Any, super()).RegisterResource(request)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
-        self._recording.outputs.append(MessageToDict(request.outputs))
+        self._recording.outputs[request.urn] = MessageToDict(request.outputs)
         return cast(Any, super()).RegisterResourceOutputs(request)
 
 
@@ -155,12 +156,12 @@ def _flag() -> Generator[None]:
         _inside_apply.reset(token)
 
 
-def _masked(value: Any) -> Any:
+def masked(value: Any) -> Any:
     if isinstance(value, dict):
         fields = cast(dict[str, Any], value)
         if SECRET_SIGNATURE in fields:
             return "(secret)"
-        return {key: _masked(inner) for key, inner in fields.items()}
+        return {key: masked(inner) for key, inner in fields.items()}
     if isinstance(value, list):
-        return [_masked(inner) for inner in cast(list[Any], value)]
+        return [masked(inner) for inner in cast(list[Any], value)]
     return value

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.unit.recording import RANDOM, Recording, record, stack_settings
+from tests.unit.recording import RANDOM, Recording, masked, record, stack_settings
 
 
 @pytest.fixture(params=["dev", "onprem", "eks"])
@@ -52,6 +52,8 @@ def test_no_secret_is_in_plain_text_in_any_input_or_output(recording: Recording)
     wrapped = [resource.name for resource in recording.resources if RANDOM in json.dumps(resource.inputs)]
     assert wrapped, "the secrets must have gone somewhere, or this test proves nothing"
     assert [name for name, seen in inputs.items() if RANDOM in json.dumps(seen)] == []
+    assert any(RANDOM in json.dumps(outputs) for outputs in recording.outputs.values())
+    assert [urn for urn, outputs in recording.outputs.items() if RANDOM in json.dumps(masked(outputs))] == []
 
 
 def test_every_image_is_of_an_exact_version(recording: Recording) -> None:
