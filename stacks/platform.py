@@ -102,9 +102,11 @@ class Platform(pulumi.ComponentResource):
 def _fetch_program(name: str, opts: pulumi.ResourceOptions) -> kubernetes.core.v1.ConfigMap:
     return kubernetes.core.v1.ConfigMap(
         name,
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(
-            name=FETCH_CONFIG_MAP, namespace=ENGINES_NAMESPACE, labels=labels(FETCH_CONFIG_MAP, "program")
-        ),
+        metadata={
+            "name": FETCH_CONFIG_MAP,
+            "namespace": ENGINES_NAMESPACE,
+            "labels": labels(FETCH_CONFIG_MAP, "program"),
+        },
         data={FETCH_PROGRAM.name: Path(FETCH_PROGRAM).read_text()},
         opts=opts,
     )

@@ -61,7 +61,7 @@ def _minio(
         store,
         clients=(ENGINES_NAMESPACE,),
         quota=settings.quota,
-        taints=home.settings.tolerated(AcceleratorRequest(), {}),
+        taints=home.settings.tolerated(AcceleratorRequest(), store.node_selector),
         opts=on(home, passwords),
     )
     elsewhere = replace(minio.store, endpoint=store.url, peer=_outside(store.url)) if store.url else minio.store

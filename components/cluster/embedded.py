@@ -76,9 +76,7 @@ def _control_plane(name: str, directory: Path, opts: pulumi.ResourceOptions) -> 
 def _storage_class(name: str, opts: pulumi.ResourceOptions) -> kubernetes.storage.v1.StorageClass:
     return kubernetes.storage.v1.StorageClass(
         f"{name}-storage-class",
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(
-            name=STORAGE_CLASS, annotations={"storageclass.kubernetes.io/is-default-class": "true"}
-        ),
+        metadata={"name": STORAGE_CLASS, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
         provisioner="kubernetes.io/no-provisioner",
         volume_binding_mode="WaitForFirstConsumer",
         opts=opts,
@@ -93,7 +91,7 @@ def _runtime_classes(
     return [
         kubernetes.node.v1.RuntimeClass(
             f"{name}-runtime-{runtime_class}",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=runtime_class),
+            metadata={"name": runtime_class},
             handler=runtime_class,
             opts=opts,
         )

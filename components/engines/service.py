@@ -83,9 +83,14 @@ def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
         selector[ACCELERATOR_LABEL] = request.kind
     if request.product:
         selector[PRODUCT_LABEL] = request.product
+    taints = cluster.tolerated(request, selector)
+    there = {shape.capacity.arch for shape in cluster.candidates(request, selector)}
+    supported = there.intersection(engine.ARCHITECTURES[request.kind])
+    if supported and supported != there:
+        selector["kubernetes.io/arch"] = min(supported)  # there are two, and it is not built for the other
     return Placement(
         node_selector=selector,
-        taints=cluster.tolerated(request, selector),
+        taints=taints,
         groups=cluster.groups(request),
         runtime_class=ACCELERATORS[request.kind].runtime_class,
     )

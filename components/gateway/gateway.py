@@ -78,7 +78,7 @@ class GatewayService(pulumi.ComponentResource):
         key = pulumi.Output.concat("sk-", master.result)
         kubernetes.core.v1.Secret(
             f"{self._name}-keys",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=KEYS, namespace=NAMESPACE),
+            metadata={"name": KEYS, "namespace": NAMESPACE},
             string_data={MASTER_KEY: key, WEB_KEY: web.result},
             opts=self._child,
         )
@@ -87,7 +87,7 @@ class GatewayService(pulumi.ComponentResource):
     def _config_map(self, configuration: str) -> None:
         kubernetes.core.v1.ConfigMap(
             f"{self._name}-litellm-config",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=CONFIG, namespace=NAMESPACE),
+            metadata={"name": CONFIG, "namespace": NAMESPACE},
             data={"config.yaml": configuration},
             opts=self._child,
         )

@@ -5,6 +5,8 @@ import pulumi_kubernetes as kubernetes
 
 from components.gateway.settings import OpenWebUiSettings
 from components.gateway.versions import OPEN_WEBUI
+from components.workload.claim import volume_claim
+from components.workload.pod import labels
 from components.workload.spec import Claim, Container, Health, SecretKey, Volume
 
 PORT = 8080
@@ -48,13 +50,13 @@ def chat_volume_claim(
     name: str, settings: OpenWebUiSettings, *, namespace: str, opts: pulumi.ResourceOptions
 ) -> kubernetes.core.v1.PersistentVolumeClaim:
     """The claim that `chat_volume` names."""
-    return kubernetes.core.v1.PersistentVolumeClaim(
+    return volume_claim(
         name,
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(name=CLAIM, namespace=namespace),
-        spec=kubernetes.core.v1.PersistentVolumeClaimSpecArgs(
-            access_modes=["ReadWriteOnce"],
-            storage_class_name=settings.storage_class,
-            resources=kubernetes.core.v1.VolumeResourceRequirementsArgs(requests={"storage": settings.size}),
-        ),
-        opts=opts.merge(pulumi.ResourceOptions(retain_on_delete=settings.keep_data)),
+        CLAIM,
+        namespace=namespace,
+        labels=labels("open-webui", "chat"),
+        size=settings.size,
+        storage_class=settings.storage_class,
+        keep=settings.keep_data,
+        opts=opts,
     )

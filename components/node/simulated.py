@@ -63,26 +63,20 @@ def _resources(shape: NodeShape) -> dict[str, str]:
 
 
 def _volume(name: str, shape: NodeShape, *, storage_class: str, opts: pulumi.ResourceOptions) -> None:
-    on_this_node = kubernetes.core.v1.NodeSelectorTermArgs(
-        match_expressions=[
-            kubernetes.core.v1.NodeSelectorRequirementArgs(
-                key="kubernetes.io/hostname", operator="In", values=[shape.name]
-            )
-        ]
-    )
+    on_this_node: kubernetes.core.v1.NodeSelectorTermArgsDict = {
+        "match_expressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [shape.name]}]
+    }
     kubernetes.core.v1.PersistentVolume(
         name,
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(name=name),
-        spec=kubernetes.core.v1.PersistentVolumeSpecArgs(
-            access_modes=["ReadWriteOnce"],
-            capacity={"storage": shape.capacity.disk},
-            local=kubernetes.core.v1.LocalVolumeSourceArgs(path=f"/simulated/{name}"),
-            node_affinity=kubernetes.core.v1.VolumeNodeAffinityArgs(
-                required=kubernetes.core.v1.NodeSelectorArgs(node_selector_terms=[on_this_node])
-            ),
-            persistent_volume_reclaim_policy="Retain",
-            storage_class_name=storage_class,
-            volume_mode="Filesystem",
-        ),
+        metadata={"name": name},
+        spec={
+            "access_modes": ["ReadWriteOnce"],
+            "capacity": {"storage": shape.capacity.disk},
+            "local": {"path": f"/simulated/{name}"},
+            "node_affinity": {"required": {"node_selector_terms": [on_this_node]}},
+            "persistent_volume_reclaim_policy": "Retain",
+            "storage_class_name": storage_class,
+            "volume_mode": "Filesystem",
+        },
         opts=opts,
     )

@@ -10,6 +10,7 @@ from components.storage.object_store import ObjectStore
 from components.storage.settings import MinioStore
 from components.storage.versions import MINIO
 from components.workload.application import Application, Server, digest
+from components.workload.claim import volume_claim
 from components.workload.namespace import Namespace, Quota
 from components.workload.network import egress_rule
 from components.workload.pod import labels, pod_spec
@@ -51,8 +52,7 @@ class Minio(pulumi.ComponentResource):
         """`clients` are the namespaces whose pods may connect; `taints` those that its pods tolerate."""
         super().__init__("inference:storage:Minio", name, None, opts)
         self._name, self._settings = name, settings
-        node = {"kubernetes.io/hostname": settings.node} if settings.node else {}
-        self._placement = Placement(node_selector=node, taints=taints)
+        self._placement = Placement(node_selector=settings.node_selector, taints=taints)
         parent = pulumi.ResourceOptions(parent=self)
         namespace = Namespace(f"{name}-namespace", NAMESPACE, quota=quota, keep=settings.keep_data, opts=parent)
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
@@ -71,8 +71,8 @@ class Minio(pulumi.ComponentResource):
         )
         self.register_outputs({"endpoint": self.store.endpoint})
 
-    def _metadata(self, name: str) -> kubernetes.meta.v1.ObjectMetaArgs:
-        return kubernetes.meta.v1.ObjectMetaArgs(name=name, namespace=NAMESPACE, labels=labels("minio", "store"))
+    def _metadata(self, name: str) -> kubernetes.meta.v1.ObjectMetaArgsDict:
+        return {"name": name, "namespace": NAMESPACE, "labels": labels("minio", "store")}
 
     def _credentials(self, root: pulumi.Output[str], reader: pulumi.Output[str]) -> kubernetes.core.v1.Secret:
         return kubernetes.core.v1.Secret(
@@ -88,15 +88,15 @@ class Minio(pulumi.ComponentResource):
         )
 
     def _volume(self) -> kubernetes.core.v1.PersistentVolumeClaim:
-        return kubernetes.core.v1.PersistentVolumeClaim(
+        return volume_claim(
             f"{self._name}-data",
-            metadata=self._metadata("minio-data"),
-            spec=kubernetes.core.v1.PersistentVolumeClaimSpecArgs(
-                access_modes=["ReadWriteOnce"],
-                storage_class_name=self._settings.storage_class,
-                resources=kubernetes.core.v1.VolumeResourceRequirementsArgs(requests={"storage": self._settings.size}),
-            ),
-            opts=self._child.merge(pulumi.ResourceOptions(retain_on_delete=self._settings.keep_data)),
+            "minio-data",
+            namespace=NAMESPACE,
+            labels=labels("minio", "store"),
+            size=self._settings.size,
+            storage_class=self._settings.storage_class,
+            keep=self._settings.keep_data,
+            opts=self._child,
         )
 
     def _server(self, clients: tuple[str, ...], *, after: list[pulumi.Resource]) -> Application:
@@ -142,11 +142,11 @@ class Minio(pulumi.ComponentResource):
         kubernetes.networking.v1.NetworkPolicy(
             f"{self._name}-provision",
             metadata=self._metadata("minio-provision"),
-            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=own),
-                policy_types=["Ingress", "Egress"],
-                egress=[egress_rule(Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio", "store")))],
-            ),
+            spec={
+                "pod_selector": {"match_labels": own},
+                "policy_types": ["Ingress", "Egress"],
+                "egress": [egress_rule(Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio", "store")))],
+            },
             opts=self._child,
         )
         container = Container(
@@ -166,15 +166,13 @@ class Minio(pulumi.ComponentResource):
         return kubernetes.batch.v1.Job(
             f"{self._name}-provision",
             metadata=self._metadata("minio-provision"),
-            spec=kubernetes.batch.v1.JobSpecArgs(
-                backoff_limit=10,
-                template=kubernetes.core.v1.PodTemplateSpecArgs(
-                    metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                        labels=own, annotations={"inference/script": digest(PROVISION.read_text())}
-                    ),
-                    spec=pod_spec(pod, restart="OnFailure"),
-                ),
-            ),
+            spec={
+                "backoff_limit": 10,
+                "template": {
+                    "metadata": {"labels": own, "annotations": {"inference/script": digest(PROVISION.read_text())}},
+                    "spec": pod_spec(pod, restart="OnFailure"),
+                },
+            },
             opts=self._child.merge(
                 # A Job runs once: another script or bucket needs another Job.
                 pulumi.ResourceOptions(depends_on=[server, script], replace_on_changes=["spec"])

@@ -52,7 +52,7 @@ def reader_secret(
     """The Secret that `reader_environment` names."""
     return kubernetes.core.v1.Secret(
         name,
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(name=READER_SECRET, namespace=namespace),
+        metadata={"name": READER_SECRET, "namespace": namespace},
         string_data={"AWS_ACCESS_KEY_ID": store.access_key, "AWS_SECRET_ACCESS_KEY": store.secret_key},
         opts=opts,
     )

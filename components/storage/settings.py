@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from components.section import Name, Quantity, Section, rule
+from components.section import Labels, Name, Quantity, Section, rule
 
 HUB_SOURCE = r"hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*@[0-9a-f]{40}"
 BUCKET_SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9._/-]+@[A-Za-z0-9._-]+"
@@ -66,6 +66,11 @@ class MinioStore(Buckets):
     """Address for the other clusters; needed only where there are any."""
     keep_data: bool = True
     """On destroy, leave the volume and its namespace behind."""
+
+    @property
+    def node_selector(self) -> Labels:
+        """Where its pods may run."""
+        return {"kubernetes.io/hostname": self.node} if self.node else {}
 
 
 class S3Store(Buckets):

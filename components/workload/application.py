@@ -7,6 +7,7 @@ from hashlib import sha256
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.workload.fields import stated
 from components.workload.network import egress_rule, ingress_rule
 from components.workload.pod import labels, pod_spec
 from components.workload.spec import Peer, Pod, Update
@@ -54,36 +55,35 @@ class Application(pulumi.ComponentResource):
         self.service = self._service()
         self.register_outputs({})
 
-    def _metadata(self, annotations: Mapping[str, str] | None = None) -> kubernetes.meta.v1.ObjectMetaArgs:
-        return kubernetes.meta.v1.ObjectMetaArgs(
-            name=self._server.name, namespace=self._namespace, labels=self._labels, annotations=annotations or None
-        )
+    def _metadata(self, annotations: Mapping[str, str] | None = None) -> kubernetes.meta.v1.ObjectMetaArgsDict:
+        fields: kubernetes.meta.v1.ObjectMetaArgsDict = {
+            "name": self._server.name,
+            "namespace": self._namespace,
+            "labels": self._labels,
+            "annotations": annotations,
+        }
+        return stated(fields)
 
     def _deployment(self, opts: pulumi.ResourceOptions) -> None:
         pod = pod_spec(self._server.pod)
-        pod.service_account_name = self._server.name
+        pod["service_account_name"] = self._server.name
         if self._server.replicas > 1:
-            pod.topology_spread_constraints = [_spread(self._labels)]
+            pod["topology_spread_constraints"] = [_spread(self._labels)]
+        restart_on = {f"inference/{what}": digest(content) for what, content in self._server.restart_on.items()}
         kubernetes.apps.v1.Deployment(
             self._name,
             metadata=self._metadata(_exceptions(self._server.pod)),
-            spec=kubernetes.apps.v1.DeploymentSpecArgs(
-                replicas=self._server.replicas,
-                revision_history_limit=3,
-                progress_deadline_seconds=_progress_deadline(self._server.pod),
-                selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=self._labels),
-                strategy=_strategy(self._server.update),
-                template=kubernetes.core.v1.PodTemplateSpecArgs(
-                    metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                        labels=self._labels,
-                        annotations={
-                            f"inference/{what}": digest(content) for what, content in self._server.restart_on.items()
-                        }
-                        or None,
-                    ),
-                    spec=pod,
-                ),
-            ),
+            spec={
+                "replicas": self._server.replicas,
+                "revision_history_limit": 3,
+                "progress_deadline_seconds": _progress_deadline(self._server.pod),
+                "selector": {"match_labels": self._labels},
+                "strategy": _strategy(self._server.update),
+                "template": {
+                    "metadata": stated({"labels": self._labels, "annotations": restart_on}),
+                    "spec": pod,
+                },
+            },
             opts=opts,
         )
 
@@ -92,14 +92,14 @@ class Application(pulumi.ComponentResource):
             self._name,
             # The Deployment is awaited already; waiting for its Service too would cost a fixed 10 s each.
             metadata=self._metadata({"pulumi.com/skipAwait": "true"}),
-            spec=kubernetes.core.v1.ServiceSpecArgs(
-                type="ClusterIP",
-                selector=self._labels,
-                ports=[
-                    kubernetes.core.v1.ServicePortArgs(name=port, port=number, target_port=number, protocol="TCP")
+            spec={
+                "type": "ClusterIP",
+                "selector": self._labels,
+                "ports": [
+                    {"name": port, "port": number, "target_port": number, "protocol": "TCP"}
                     for port, number in self._server.ports.items()
                 ],
-            ),
+            },
             opts=self._child,
         )
 
@@ -107,12 +107,12 @@ class Application(pulumi.ComponentResource):
         return kubernetes.networking.v1.NetworkPolicy(
             self._name,
             metadata=self._metadata(),
-            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=self._labels),
-                policy_types=["Ingress", "Egress"],
-                ingress=[ingress_rule(peer) for peer in self._server.clients],
-                egress=[egress_rule(peer) for peer in self._server.egress],
-            ),
+            spec={
+                "pod_selector": {"match_labels": self._labels},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": [ingress_rule(peer) for peer in self._server.clients],
+                "egress": [egress_rule(peer) for peer in self._server.egress],
+            },
             opts=self._child,
         )
 
@@ -120,9 +120,7 @@ class Application(pulumi.ComponentResource):
         kubernetes.policy.v1.PodDisruptionBudget(
             self._name,
             metadata=self._metadata(),
-            spec=kubernetes.policy.v1.PodDisruptionBudgetSpecArgs(
-                max_unavailable=1, selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=self._labels)
-            ),
+            spec={"max_unavailable": 1, "selector": {"match_labels": self._labels}},
             opts=self._child,
         )
 
@@ -138,12 +136,11 @@ def _exceptions(pod: Pod) -> dict[str, str]:
     return {f"checkov.io/skip{number}": f"CKV_K8S_22={reason}" for number, reason in enumerate(reasons, start=1)}
 
 
-def _strategy(update: Update) -> kubernetes.apps.v1.DeploymentStrategyArgs:
+def _strategy(update: Update) -> kubernetes.apps.v1.DeploymentStrategyArgsDict:
     if update == "recreate":
-        return kubernetes.apps.v1.DeploymentStrategyArgs(type="Recreate")
+        return {"type": "Recreate"}
     surge, unavailable = (1, 0) if update == "surge" else (0, 1)
-    rolling = kubernetes.apps.v1.RollingUpdateDeploymentArgs(max_surge=surge, max_unavailable=unavailable)
-    return kubernetes.apps.v1.DeploymentStrategyArgs(type="RollingUpdate", rolling_update=rolling)
+    return {"type": "RollingUpdate", "rolling_update": {"max_surge": surge, "max_unavailable": unavailable}}
 
 
 def _progress_deadline(pod: Pod) -> int:
@@ -151,10 +148,10 @@ def _progress_deadline(pod: Pod) -> int:
     return 300 + max((container.health.startup_seconds for container in pod.containers if container.health), default=0)
 
 
-def _spread(selector: Mapping[str, str]) -> kubernetes.core.v1.TopologySpreadConstraintArgs:
-    return kubernetes.core.v1.TopologySpreadConstraintArgs(
-        max_skew=1,
-        topology_key="kubernetes.io/hostname",
-        when_unsatisfiable="ScheduleAnyway",
-        label_selector=kubernetes.meta.v1.LabelSelectorArgs(match_labels=selector),
-    )
+def _spread(selector: Mapping[str, str]) -> kubernetes.core.v1.TopologySpreadConstraintArgsDict:
+    return {
+        "max_skew": 1,
+        "topology_key": "kubernetes.io/hostname",
+        "when_unsatisfiable": "ScheduleAnyway",
+        "label_selector": {"match_labels": selector},
+    }

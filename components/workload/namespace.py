@@ -49,16 +49,16 @@ class Namespace(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         self.namespace = kubernetes.core.v1.Namespace(
             name,
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                name=namespace,
-                labels={
+            metadata={
+                "name": namespace,
+                "labels": {
                     "app.kubernetes.io/part-of": "inference",
                     "pod-security.kubernetes.io/enforce": "restricted",
                     "pod-security.kubernetes.io/enforce-version": "latest",
                     "pod-security.kubernetes.io/warn": "restricted",
                     "pod-security.kubernetes.io/audit": "restricted",
                 },
-            ),
+            },
             opts=child.merge(pulumi.ResourceOptions(retain_on_delete=keep)),
         )
         self.name = self.namespace.metadata.apply(lambda metadata: metadata.name or namespace)
@@ -73,8 +73,8 @@ class Namespace(pulumi.ComponentResource):
         }
         kubernetes.core.v1.ResourceQuota(
             f"{name}-quota",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name="quota", namespace=namespace),
-            spec=kubernetes.core.v1.ResourceQuotaSpecArgs(hard=hard),
+            metadata={"name": "quota", "namespace": namespace},
+            spec={"hard": hard},
             opts=inside,
         )
         self.register_outputs({"name": self.name})
@@ -83,10 +83,8 @@ class Namespace(pulumi.ComponentResource):
 def _default_deny(name: str, namespace: str, opts: pulumi.ResourceOptions) -> None:
     kubernetes.networking.v1.NetworkPolicy(
         name,
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(name="default-deny", namespace=namespace),
-        spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-            pod_selector=kubernetes.meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
-        ),
+        metadata={"name": "default-deny", "namespace": namespace},
+        spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
         opts=opts,
     )
 
@@ -98,9 +96,7 @@ def _allow_dns(name: str, namespace: str, opts: pulumi.ResourceOptions) -> None:
     ]
     kubernetes.networking.v1.NetworkPolicy(
         name,
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(name="allow-dns", namespace=namespace),
-        spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-            pod_selector=kubernetes.meta.v1.LabelSelectorArgs(), policy_types=["Egress"], egress=rules
-        ),
+        metadata={"name": "allow-dns", "namespace": namespace},
+        spec={"pod_selector": {}, "policy_types": ["Egress"], "egress": rules},
         opts=opts,
     )

@@ -2,29 +2,38 @@
 
 import pulumi_kubernetes as kubernetes
 
+from components.workload.fields import stated
 from components.workload.spec import Peer
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 """Set by the API server on every namespace."""
 
 
-def ingress_rule(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyIngressRuleArgs:
+def ingress_rule(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyIngressRuleArgsDict:
     """Let `peer` connect to us on its port."""
-    return kubernetes.networking.v1.NetworkPolicyIngressRuleArgs(from_=_selectors(peer), ports=[_port(peer)])
+    fields: kubernetes.networking.v1.NetworkPolicyIngressRuleArgsDict = {
+        "from_": _selectors(peer),
+        "ports": [_port(peer)],
+    }
+    return stated(fields)
 
 
-def egress_rule(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgs:
+def egress_rule(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
     """Let us connect to `peer` on its port."""
-    return kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(to=_selectors(peer), ports=[_port(peer)])
+    fields: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {"to": _selectors(peer), "ports": [_port(peer)]}
+    return stated(fields)
 
 
-def _port(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyPortArgs:
-    return kubernetes.networking.v1.NetworkPolicyPortArgs(protocol=peer.protocol, port=peer.port)
+def _port(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyPortArgsDict:
+    return {"protocol": peer.protocol, "port": peer.port}
 
 
-def _selectors(peer: Peer) -> list[kubernetes.networking.v1.NetworkPolicyPeerArgs] | None:
+def _selectors(peer: Peer) -> list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict]:
     if peer.namespace is None:
-        return None
-    namespace = kubernetes.meta.v1.LabelSelectorArgs(match_labels={NAMESPACE_LABEL: peer.namespace})
-    pods = kubernetes.meta.v1.LabelSelectorArgs(match_labels=peer.labels) if peer.labels else None
-    return [kubernetes.networking.v1.NetworkPolicyPeerArgs(namespace_selector=namespace, pod_selector=pods)]
+        return []
+    selector: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {
+        "namespace_selector": {"match_labels": {NAMESPACE_LABEL: peer.namespace}}
+    }
+    if peer.labels:
+        selector["pod_selector"] = {"match_labels": peer.labels}
+    return [selector]

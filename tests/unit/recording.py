@@ -14,7 +14,7 @@ import pulumi
 import pytest
 import yaml
 from google.protobuf.json_format import MessageToDict
-from pulumi.runtime import mocks, set_all_config, set_mocks
+from pulumi.runtime import mocks, rpc, set_all_config, set_mocks
 from pulumi.runtime import settings as settings_of_runtime
 
 REPOSITORY = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ class Recording:
 
     resources: list[Registration] = field(default_factory=list[Registration])
     outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
-    """What components and the stack give out, by URN; as on the wire."""
+    """What components give out, by URN, and the stack's exports; as on the wire."""
 
     def kubernetes(self) -> Iterator[Registration]:
         """The Kubernetes objects."""
@@ -80,7 +80,14 @@ def record(settings: Mapping[str, Any], *, stack: str, monkeypatch: pytest.Monke
         {f"inference:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()},
         [],
     )
-    cast(Any, pulumi.runtime).test(lambda: runpy.run_path("__main__.py"))()
+    exports: dict[str, Any] = {}
+    monkeypatch.setattr(pulumi, "export", exports.__setitem__)
+
+    async def program() -> None:
+        runpy.run_path("__main__.py")
+        recording.outputs["exports"] = MessageToDict(await rpc.serialize_properties(exports, {}))
+
+    cast(Any, pulumi.runtime).test(program)()
     return recording
 
 
