@@ -1,6 +1,7 @@
 """Settings of a cluster, and what can be known of it before it exists."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest
 from components.node.settings import Host, NodeGroup, NodeShape, SimulatedHost, shapes
@@ -24,7 +25,7 @@ class ClusterSettings(Section):
         """Every machine or group of machines, in the order of the settings."""
         return (*self.nodes, *self.simulated, *self.node_groups)
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[NodeShape, ...]:
         """Every node that the cluster will have."""
         return tuple(shape for machine in self.machines for shape in shapes(machine))
