@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import signal
 import subprocess
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from placement import deployed as placement
+from placement.text import style_for
 from tests.e2e.deployment import STACK, Deployment
 from tests.unit.recording import REPOSITORY, stack_settings
 
@@ -39,6 +42,13 @@ def test_the_outputs_name_every_endpoint(deployed: Deployment) -> None:
     endpoints = deployed.outputs()["endpoints"]["dev"]
     assert endpoints["api"] == "http://litellm.gateway:4000/v1"
     assert endpoints["engines"]["legal"] == {"url": "http://legal.inference:8000/v1", "model": "legal-8b"}
+
+
+def test_the_tables_show_every_endpoint_and_every_pod_with_its_node(deployed: Deployment) -> None:
+    found = placement.deployed(STACK, deployed.outputs())
+    lines = placement.report(found, placement.clusters(found), style_for()).splitlines()
+    assert any(line.split() == ["legal", "legal-8b", "http://legal.inference:8000/v1"] for line in lines)
+    assert any(re.match(r" +legal-rocm-\S+ +inference +rocm-1 +Running", line) for line in lines)
 
 
 def test_a_second_up_changes_nothing(deployed: Deployment) -> None:

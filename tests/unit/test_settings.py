@@ -9,7 +9,7 @@ from tests.unit.mistakes import Change, drop, put, rename, told
 from tests.unit.recording import REPOSITORY, stack_settings
 
 NAME = "must be lower-case letters, digits and hyphens, beginning with a letter, at most 40 of them"
-KEY = "must be a public key as ssh-keyscan prints it: type and base64"
+KEY = "must be an ed25519 or ecdsa public key as ssh-keyscan prints it: type and base64"
 
 
 @pytest.mark.parametrize("stack", ["dev", "onprem", "eks"])
@@ -126,8 +126,12 @@ def test_a_mistake_is_named_with_its_place_and_what_would_be_right(change: Chang
             ".hostKey is not a whole ssh-ed25519 key: some of it is missing or altered; get it with: ssh-keyscan -t",
         ),
         (
-            put("clusters", 0, "nodes", 0, "hostKey", to="ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAI" + "Example" * 6 + "E"),
-            ".hostKey is not a whole ssh-rsa key: some of it is missing or altered; get it with: ssh-keyscan -t",
+            put("clusters", 0, "nodes", 0, "hostKey", to="ecdsa-sha2-nistp256 AAAAC3NzaC1lZDI1NTE5AAAAI" + "Exam" * 8),
+            ".hostKey is not a whole ecdsa-sha2-nistp256 key: some of it is missing or altered; get it",
+        ),
+        (
+            put("clusters", 0, "nodes", 0, "hostKey", to="ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ=="),
+            f".hostKey {KEY}; get it with: ssh-keyscan -t ed25519 192.168.1.20",
         ),
         (
             drop("clusters", 0, "nodes", 0, "hostKey"),

@@ -1,5 +1,6 @@
 """Files that are no settings, and what the command line says of them."""
 
+import re
 import subprocess
 import sys
 import time
@@ -143,3 +144,8 @@ def test_the_command_line_checks_every_file_and_fails_if_one_is_wrong(tmp_path: 
     assert "2 problems in " in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == f"{right}: no problems\n"
+
+
+def test_the_settings_in_the_readme_are_valid() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    assert [engine.name for engine in parse(example.encode(), file="README.md").engines] == ["legal"]
