@@ -18,8 +18,12 @@ from toolchain.problems import ToolchainError
 
 
 def pytest_configure() -> None:
-    """Let SIGTERM, which CI sends at a time limit, end the run as Ctrl-C does: fixtures stop what they have started."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM, which CI sends at a time limit, end the run as Ctrl-C does: fixtures stop what they have started.
+
+    And SIGINT itself: a shell's background jobs ignore it, and so would what the tests start to interrupt it.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
