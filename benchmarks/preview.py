@@ -16,7 +16,7 @@ from tests.unit.recording import Registration, record
 
 BARE = Path(__file__).parent / "bare"
 SIZES = (10, 100, 400)
-ROUNDS = 3
+ROUNDS = 7
 
 
 def run() -> list[str]:
