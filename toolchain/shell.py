@@ -56,9 +56,12 @@ def _backend(dev_stack: str | None, *, always_ours: bool) -> dict[str, str]:
     made again: where the passphrase is new, what was encrypted with another is forgotten.
     """
     state = places.state()
-    ours = f"file://{quote(str(state))}"
+    address = f"file://{quote(str(state))}"
+    # Beside each file Pulumi would keep one of metadata that nobody reads, written in place: an `up` that is killed
+    # at that moment leaves it empty, and after that the state cannot be loaded.
+    ours = f"{address}?metadata=skip"
     theirs = os.environ.get("PULUMI_BACKEND_URL")
-    if theirs and theirs != ours and not always_ours:
+    if theirs and theirs.partition("?")[0] != address and not always_ours:
         return {}
     places.made_state()
     file = str(state / "passphrase")

@@ -91,6 +91,7 @@ def test_an_up_that_was_killed_is_repaired_and_nothing_is_lost_or_doubled(tmp_pa
     deployment.create(stack_settings("dev"))
     try:
         _kill_up_half_way(deployment)
+        assert not list((deployment.state / ".pulumi").rglob("*.attrs")), "a kill may leave such a file half written"
         deployment.pulumi("cancel", "--yes", check=False)
         deployment.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
         deployment.up()

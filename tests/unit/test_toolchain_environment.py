@@ -51,7 +51,7 @@ def test_state_is_kept_in_a_local_backend_with_a_passphrase_that_only_its_owner_
     variables = environment(stack="dev")
 
     passphrase = Path(variables["PULUMI_CONFIG_PASSPHRASE_FILE"])
-    assert variables["PULUMI_BACKEND_URL"] == f"file://{machine.state}"
+    assert variables["PULUMI_BACKEND_URL"] == f"file://{machine.state}?metadata=skip"
     assert stat.S_IMODE(passphrase.stat().st_mode) == 0o600
     assert stat.S_IMODE(machine.state.stat().st_mode) == 0o700
     assert len(passphrase.read_text().strip()) > 30
@@ -101,7 +101,7 @@ def test_tests_and_rehearsals_never_see_the_users_backend(
 
     variables = environment(stack="dev", tests=purpose == "tests", rehearsal=purpose == "rehearsal")
 
-    assert variables["PULUMI_BACKEND_URL"] == f"file://{machine.state}"
+    assert variables["PULUMI_BACKEND_URL"] == f"file://{machine.state}?metadata=skip"
 
 
 def test_the_shell_reads_what_is_printed_whatever_is_in_it(
