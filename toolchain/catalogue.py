@@ -24,12 +24,14 @@ _SETTINGS_OF_KUBERNETES = tuple(
 )
 
 
-def _kubernetes(name: str, *, fits: Fit, asks: tuple[str, ...], expectation: str, systems: tuple[str, ...]) -> Tool:
+def _kubernetes(
+    name: str, *, fits: Fit, asks: tuple[str, ...], expectation: str, systems: tuple[str, ...], group: Group = "dev"
+) -> Tool:
     url = f"https://dl.k8s.io/release/v{versions.KUBERNETES}/bin/{{os}}/{{arch}}/{name}"
     return Tool(
         name=name,
         version=versions.KUBERNETES,
-        groups=frozenset({"dev"}),
+        groups=frozenset({group}),
         asks=asks,
         fits=fits,
         release=Release(url=url, checksums=f"{url}.sha256", systems=systems),
@@ -42,9 +44,10 @@ def _kubernetes(name: str, *, fits: Fit, asks: tuple[str, ...], expectation: str
     )
 
 
-def _kube_server(name: str, expectation: str) -> Tool:
+def _kube_server(name: str, expectation: str, group: Group = "dev") -> Tool:
     fits = Fit(at_least=(_MAJOR, _MINOR, 0), below=(_MAJOR, _MINOR + 1))
-    return _kubernetes(name, fits=fits, asks=("--version",), expectation=expectation, systems=("linux",))
+    asks, systems = ("--version",), ("linux",)
+    return _kubernetes(name, fits=fits, asks=asks, expectation=expectation, systems=systems, group=group)
 
 
 def _kwok(name: str, expectation: str) -> Tool:
@@ -147,6 +150,8 @@ TOOLS: tuple[Tool, ...] = (
     _kube_server("kube-apiserver", "about 3 min on 2 cores"),
     _kube_server("kube-controller-manager", "about 1 min on 2 cores"),
     _kube_server("kube-scheduler", "about 30 s on 2 cores"),
+    _kube_server("kubelet", "about 1 min on 2 cores", "tests"),
+    _kube_server("kube-proxy", "about 30 s on 2 cores", "tests"),
     # kwokctl asks kubectl whether the API server answers, and would fetch one from the internet if PATH had none.
     # https://kubernetes.io/releases/version-skew-policy/#kubectl: one minor version either way.
     _kubernetes(
