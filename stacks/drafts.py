@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
-from components.node.settings import Capacity, Host, NodeGroup, SimulatedHost
+from components.node.settings import Capacity, Host, NodeGroup, SimulatedHost, System
 from components.storage.settings import ExternalStore, MinioStore, Model, S3Store, Store
 from stacks.problems import Place, closest
 from stacks.schema import Setting, find
@@ -31,6 +31,7 @@ _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 _ENGINE: TypeAdapter[AnyEngine] = TypeAdapter(AnyEngine)
 _STORE: TypeAdapter[AnyStore] = TypeAdapter(Store)
 _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
+_SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _MACHINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
     "nodes": ("nodes", TypeAdapter(Host)),
     "simulated": ("simulated", TypeAdapter(SimulatedHost)),
@@ -83,6 +84,7 @@ class Draft:
     engines: Parts[AnyEngine] | None
     store: Part[AnyStore]
     gateway: Part[Gateway | None]
+    system: Part[System]
 
     def cluster(self, name: str) -> Cluster | None:
         """The cluster of this name, however much of it can be read."""
@@ -127,6 +129,7 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         engines=_parts(_ENGINE, raw, "engines"),
         store=_part(_STORE, raw.get("store", {"kind": "minio"}), ("store",)),
         gateway=_part(_GATEWAY, raw.get("gateway", {}), ("gateway",)),
+        system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
     )
 
 

@@ -1,14 +1,31 @@
 """The target `onprem`: hosts over SSH become k3s clusters."""
 
 import pulumi
+import pulumi_command as command
+import pulumi_random as random
 
+from components.cluster.k3s import K3sCluster
 from stacks.foundation import Foundation
+from stacks.secrets import secret
 from stacks.settings import Settings
+from stacks.stores import object_stores
 
 
 def onprem(settings: Settings) -> Foundation:
-    """Hosts, k3s and MinIO: not built yet, so nothing is made."""
-    raise pulumi.RunError(
-        f"The target {settings.target} can be rehearsed but not deployed yet. "
-        f"See what would be placed where with: make rehearse STACK={pulumi.get_stack()}"
-    )
+    """A k3s cluster on the hosts of each of the settings' clusters."""
+    private_key = secret("sshPrivateKey", settings)  # before anything is made, for it may be missing
+    commands = command.Provider("command")
+    passwords = random.Provider("random")
+    clusters = {
+        cluster.name: K3sCluster(
+            cluster.name,
+            cluster,
+            k3s=settings.k3s,
+            system=settings.system,
+            mirror=settings.mirror,
+            private_key=private_key,
+            opts=pulumi.ResourceOptions(providers=[commands, passwords]),
+        ).cluster
+        for cluster in settings.clusters
+    }
+    return Foundation(clusters=clusters, stores=object_stores(settings, clusters, passwords), random=passwords)

@@ -36,7 +36,11 @@ def set_command(key: str, stack: str | None = None) -> str:
 
 
 def secret(key: str, settings: Settings) -> pulumi.Output[str]:
-    """The secret `inference:KEY`, which loading the settings has asked for; a rehearsal makes one up."""
+    """The secret `inference:KEY`; a rehearsal makes one up. RunError with the command that sets it if it is missing."""
     if settings.rehearsal:
         return pulumi.Output.secret(secrets.token_urlsafe(24))
-    return pulumi.Config("inference").require_secret(key)
+    found = pulumi.Config("inference").get_secret(key)
+    if found is None:
+        command = set_command(key, pulumi.get_stack())
+        raise pulumi.RunError(f"inference:{key}   the secret is missing; run: {command}\nNothing was changed.")
+    return found

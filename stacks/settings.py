@@ -4,9 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.cluster.settings import ClusterSettings
+from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
+from components.node.settings import Mirror, System
 from components.section import Section
 from components.storage.settings import MinioStore, Model, Store
 from components.workload.namespace import Quota
@@ -31,5 +32,11 @@ class Settings(Section):
     """What serves the models."""
     gateway: Gateway | None = Gateway()
     """The API in front of the engines; `null` for none."""
+    k3s: K3s = K3s()
+    """Kubernetes on the hosts of the target `onprem`."""
+    system: System = System()
+    """The operating system of those hosts."""
+    mirror: Mirror = Mirror()
+    """What a closed network has in place of the internet."""
     quota: Quota = Quota()
     """Upper bounds for each of our namespaces."""

@@ -2,10 +2,27 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field, PositiveInt, StringConstraints
 
 from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest
 from components.node.settings import Host, NodeGroup, NodeShape, SimulatedHost, shapes
-from components.section import Labels, Name, Section
+from components.node.versions import K3S
+from components.section import Labels, Name, Section, rule
+
+
+class K3s(Section):
+    """Kubernetes on hosts over SSH."""
+
+    version: Annotated[
+        str,
+        StringConstraints(pattern=r"^v1\.[0-9]{2}\.[0-9]{1,2}\+k3s[0-9]{1,2}$"),
+        rule("a release of k3s", example=K3S),
+    ] = K3S
+    """Release to run. A change upgrades servers first, one node at a time, around running pods."""
+    drain_seconds: Annotated[PositiveInt, Field(le=86400)] = 600
+    """How long pods may take to leave a node before an upgrade, or before it is removed, stops with an error."""
 
 
 class ClusterSettings(Section):

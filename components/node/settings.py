@@ -4,12 +4,14 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints
 
 from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL, NodeAccelerator
+from components.node.versions import K3S_DOWNLOADS
 from components.section import LabelKey, Labels, Name, Quantity, Section, rule
 
 _EXAMPLE_KEY = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{('EXAMPLE' * 7)[:43]}"
@@ -86,11 +88,9 @@ class Capacity(Section):
     """Kubernetes labels, which `nodeSelector` of an engine may name."""
 
 
-class Host(Capacity):
-    """A machine reachable over SSH."""
+class Login(Section):
+    """Where and as whom to log in over SSH."""
 
-    name: Name
-    """The node's name in Kubernetes."""
     host: Annotated[IPv4Address | IPv6Address | HostName, BeforeValidator(_text)]
     """Its IP address or host name; no two hosts of a stack share one."""
     port: Annotated[int, Field(ge=1, le=65535)] = 22
@@ -98,9 +98,18 @@ class Host(Capacity):
     user: Annotated[
         str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"), rule("the name of a Unix account", example="ops")
     ]
-    """Who logs in."""
+    """Who logs in; on a node, someone who may use `sudo` without a password."""
     host_key: HostKey
     """The host's public SSH key. Get it with: `ssh-keyscan [-p PORT] -t ed25519 HOST`."""
+
+
+class Host(Login, Capacity):
+    """A machine reachable over SSH."""
+
+    name: Name
+    """The node's name in Kubernetes."""
+    jump: Login | None = None
+    """A host to connect through, with the same private key."""
     role: Literal["server", "agent"] = "agent"
     """What k3s runs here. A cluster has 1 server, or 3 for high availability; servers run pods too."""
 
@@ -125,6 +134,66 @@ class NodeGroup(Capacity):
     """EC2 instance type; `cpu`, `memory` and `accelerator` say what it has."""
     size: Annotated[PositiveInt, Field(le=1000)] = 1
     """Most nodes in the group; a rehearsal has all of them."""
+
+
+PackageName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$", max_length=200),
+    rule("a Debian package, or package=version", example="htop"),
+]
+
+
+Port = Annotated[
+    str,
+    StringConstraints(pattern=r"^[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?/(tcp|udp)$"),
+    rule("a port or a range, and its protocol", example="9100/tcp"),
+]
+
+
+class Firewall(Section):
+    """What hosts let in: SSH, the API server, and from the other nodes of their cluster what these need."""
+
+    open: tuple[Port, ...] = ()
+    """Further ports, for whatever else runs on the hosts."""
+    clients: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Who may reach SSH and the API server; everybody when empty. This machine must be among them."""
+
+
+class System(Section):
+    """How every host is set up before it becomes a node. What is turned off is left, or put back, as it was."""
+
+    packages: tuple[PackageName, ...] = ()
+    """Further Debian packages."""
+    security_upgrades: bool = True
+    """Security updates install themselves every night, but for the kernel, drivers and container runtimes."""
+    ssh_by_key: bool = True
+    """No logins with a password."""
+    time_sync: bool = True
+    """A time service, unless one runs already: certificates depend on the clock."""
+    firewall: Firewall | None = Firewall()
+    """A table of its own in nftables, beside the rules of k3s; `null` for none."""
+    journal_size: Quantity | None = "1Gi"
+    """Most that the system's journal keeps; `null` for the distribution's own bound."""
+
+
+Url = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/%+-]*)?$", max_length=500),
+    rule("an http or https address", example="http://mirror.lan/k3s"),
+]
+
+
+class Mirror(Section):
+    """Where a closed network keeps what would come from the internet."""
+
+    images: Url | None = Field(default=None, examples=["http://registry.lan:5000"])
+    """A registry that has the images of every registry, for k3s to ask first."""
+    k3s: Url | None = Field(default=None, examples=["http://mirror.lan/k3s"])
+    """Has `VERSION/k3s`, `k3s-arm64`, `install.sh` and `sha256sum-ARCH.txt`, as k3s's releases."""
+
+    def lookups(self) -> tuple[str, ...]:
+        """Names that a host must be able to resolve."""
+        return tuple(urlsplit(url).hostname or "" for url in (self.k3s or K3S_DOWNLOADS, self.images) if url)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     machines.belong_to_the_target,
     machines.have_servers,
     machines.are_listed_once,
+    machines.have_addresses_for_their_firewall,
     engines.name_what_exists,
     engines.have_an_image,
     engines.fit_a_node,

@@ -57,3 +57,16 @@ def are_listed_once(draft: Draft) -> Iterator[Problem]:
                 message = f'"{address}" is the host of {holder} too'
                 yield Problem(place=(*place, "host"), message=message)
             first.setdefault(address, place)
+
+
+def have_addresses_for_their_firewall(draft: Draft) -> Iterator[Problem]:
+    """A firewall is loaded before names can be resolved, so nodes that let each other in need addresses."""
+    system = draft.system.value
+    if system is None or system.firewall is None or not draft.system.knows("firewall"):
+        return
+    for cluster in draft.clusters or ():
+        hosts = [(place, one) for place, one in readable(cluster.machines, "host") if isinstance(one, Host)]
+        for place, host in hosts if len(hosts) > 1 else ():
+            if isinstance(host.host, str):
+                message = f'"{host.host}" is a name; the firewall needs its IP address, or set system.firewall to null'
+                yield Problem(place=(*place, "host"), message=message)

@@ -3,6 +3,7 @@
 import json
 import logging
 import runpy
+from base64 import b64encode
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -67,8 +68,14 @@ def stack_settings(stack: str) -> dict[str, Any]:
     return {key.removeprefix("inference:"): value for key, value in config.items() if key.startswith("inference:")}
 
 
-def record(settings: Mapping[str, Any], *, stack: str, monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """Run the program with these settings."""
+def record(
+    settings: Mapping[str, Any],
+    *,
+    stack: str,
+    monkeypatch: pytest.MonkeyPatch,
+    secrets: Mapping[str, str] | None = None,
+) -> Recording:
+    """Run the program with these settings and secrets."""
     recording = Recording()
     monkeypatch.chdir(REPOSITORY)
     _watch_apply(monkeypatch)
@@ -76,9 +83,10 @@ def record(settings: Mapping[str, Any], *, stack: str, monkeypatch: pytest.Monke
     # A new root, as in a new process: the last one may carry the transformations of an earlier program.
     settings_of_runtime.ROOT.set(None)
     set_mocks(monitor.mocks, project="inference", stack=stack, monitor=monitor, logger=logging.getLogger("program"))
+    values = {**settings, **(secrets or {})}
     set_all_config(
-        {f"inference:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()},
-        [],
+        {f"inference:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()},
+        [f"inference:{key}" for key in secrets or {}],
     )
     exports: dict[str, Any] = {}
     monkeypatch.setattr(pulumi, "export", exports.__setitem__)
@@ -94,6 +102,8 @@ def record(settings: Mapping[str, Any], *, stack: str, monkeypatch: pytest.Monke
 class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "stdout")}
+        if args.name.endswith("-access"):
+            made_up["stdout"] = _wrapped(_access(args.name))
         return f"{args.name}-id", {**cast(dict[Any, Any], args.inputs), **made_up}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
@@ -125,6 +135,12 @@ class _Monitor(mocks.MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:
         self._recording.outputs[request.urn] = MessageToDict(request.outputs)
         return cast(Any, super()).RegisterResourceOutputs(request)
+
+
+def _access(name: str) -> str:
+    """What a k3s server says of how to reach it."""
+    parts = ("kubeconfig", "maintenance", "agentToken")
+    return json.dumps({part: b64encode(f"{RANDOM}-{name}-{part}".encode()).decode() for part in parts})
 
 
 def _wrapped(value: str) -> dict[str, str]:

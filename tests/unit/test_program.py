@@ -8,14 +8,15 @@ import pytest
 from tests.unit.recording import RANDOM, Recording, masked, record, stack_settings
 
 
-@pytest.fixture(params=["dev", "onprem", "eks"])
+@pytest.fixture(params=["dev", "onprem", "onprem, rehearsed", "eks, rehearsed"])
 def recording(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """What the program registers for each stack file; those that cannot be deployed yet are rehearsed."""
-    stack = str(request.param)
+    """What the program registers for each stack file; eks cannot be deployed yet."""
+    stack, _, rehearsed = str(request.param).partition(", ")
     settings = stack_settings(stack)
-    if stack != "dev":
+    if rehearsed:
         settings["rehearsal"] = True
-    return record(settings, stack=stack, monkeypatch=monkeypatch)
+    secrets = {"sshPrivateKey": f"{RANDOM}-private-key"} if stack == "onprem" else {}
+    return record(settings, stack=stack, monkeypatch=monkeypatch, secrets=secrets)
 
 
 def test_every_resource_has_an_explicit_provider(recording: Recording) -> None:

@@ -1,0 +1,80 @@
+"""A host, made ready to be a node: looked over, set up, with a driver that is proven to work."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+from pulumi_command import remote
+
+from components.node.connection import connection
+from components.node.firewall import rules
+from components.node.ports import API, ETCD, KUBELET
+from components.node.settings import Host, System
+from components.node.step import SCRIPTS, Step, inspect, run_step
+from components.section import byte_count
+
+
+class GpuNode(pulumi.ComponentResource):
+    """Everything that a host needs before Kubernetes. Destroying it gives the host back as it was."""
+
+    ready: pulumi.Resource
+    """The last step: what comes next on this host depends on it."""
+    connection: remote.ConnectionArgsDict
+
+    def __init__(
+        self,
+        name: str,
+        host: Host,
+        system: System,
+        *,
+        private_key: pulumi.Output[str],
+        peers: Sequence[Host] = (),
+        lookups: tuple[str, ...] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`peers` are the nodes of its cluster, `lookups` the names that it has to resolve."""
+        super().__init__("inference:node:GpuNode", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.connection = connection(host, private_key)
+        preflight = inspect(
+            f"{name}-preflight",
+            SCRIPTS / "preflight.sh",
+            preflight_variables(host, lookups),
+            self.connection,
+            opts=child,
+        )
+        self.ready = run_step(
+            f"{name}-system",
+            Step(name="system", script=SCRIPTS / "system.sh", variables=system_variables(system, host, peers)),
+            self.connection,
+            after=[preflight],
+            opts=child,
+        )
+        self.register_outputs({})
+
+
+def preflight_variables(host: Host, lookups: tuple[str, ...]) -> Mapping[str, str]:
+    """What `preflight.sh` compares the host with."""
+    ports = (API, *ETCD, KUBELET) if host.role == "server" else (KUBELET,)
+    return {
+        "NODE": host.name,
+        "ARCH": host.arch,
+        "CPUS": str(host.cpu),
+        "MEMORY_MIB": str(byte_count(host.memory) // 2**20),
+        "DISK_GIB": str(byte_count(host.disk) // 2**30),
+        "KIND": host.accelerator.kind,
+        "GPUS": str(host.accelerator.count),
+        "LOOKUPS": " ".join(lookups),
+        "PORTS": " ".join(map(str, ports)),
+    }
+
+
+def system_variables(system: System, host: Host, peers: Sequence[Host]) -> Mapping[str, str]:
+    """What `system.sh` is to do; an empty variable is a part that is left alone."""
+    return {
+        "PACKAGES": " ".join(system.packages),
+        "UPGRADES": "yes" if system.security_upgrades else "",
+        "TIME": "yes" if system.time_sync else "",
+        "LOG_SIZE": str(byte_count(system.journal_size)) if system.journal_size else "",
+        "SSH": "yes" if system.ssh_by_key else "",
+        "FIREWALL": rules(system.firewall, host, peers) if system.firewall else "",
+    }

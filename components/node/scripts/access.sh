@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Prints as JSON what others need to reach the cluster of this k3s server; all of it is secret.
+# Knows from its variables: SERVER, the API server's address as others see it
+
+set -euo pipefail
+
+readonly K3S=/usr/local/bin/k3s ACCOUNT=inference-maintenance KUBECONFIG_FILE=/etc/rancher/k3s/k3s.yaml
+
+encoded() { base64 --wrap=0; }
+value() { $K3S kubectl get "$@" --namespace=kube-system; }
+
+# The token of an account appears a moment after the account.
+token=''
+for _ in $(seq 60); do
+    token=$(value secret $ACCOUNT --output=jsonpath='{.data.token}' 2>/dev/null | base64 --decode)
+    [ -z "$token" ] || break
+    sleep 0.5
+done
+[ -n "$token" ] || {
+    echo "the cluster gave no token to $ACCOUNT: see kubectl -n kube-system describe secret $ACCOUNT" >&2
+    exit 1
+}
+authority=$(sed -n 's/^ *certificate-authority-data: *//p' $KUBECONFIG_FILE)
+
+kubeconfig=$(sed "s|server: .*|server: $SERVER|" $KUBECONFIG_FILE | encoded)
+maintenance=$(encoded <<END
+apiVersion: v1
+kind: Config
+clusters: [{name: default, cluster: {server: "$SERVER", certificate-authority-data: $authority}}]
+users: [{name: default, user: {token: "$token"}}]
+contexts: [{name: default, context: {cluster: default, user: default}}]
+current-context: default
+END
+)
+printf '{"kubeconfig": "%s", "maintenance": "%s", "agentToken": "%s"}\n' "$kubeconfig" "$maintenance" \
+    "$(encoded </var/lib/rancher/k3s/server/agent-token)"

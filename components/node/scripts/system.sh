@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# The operating system as a node needs it: packages, security upgrades, SSH by key, time, logs, limits, firewall.
+# Knows from its variables: PACKAGES SOURCES ONLY_SOURCES UPGRADES SSH TIME LOG_SIZE FIREWALL
+# An empty variable leaves that part as it is, or puts it back to how it was.
+
+STEP=${STEP:-system}
+# shellcheck source=SCRIPTDIR/host.sh
+. "$(dirname "${BASH_SOURCE[0]}")/host.sh"
+
+: "${PACKAGES:=}" "${SOURCES:=}" "${ONLY_SOURCES:=}" "${UPGRADES:=}" "${SSH:=}" "${TIME:=}" "${LOG_SIZE:=}"
+: "${FIREWALL:=}"
+
+state() {
+    package_sources
+    # shellcheck disable=SC2086  # one word a package
+    packages curl ca-certificates iptables $PACKAGES
+    [ -z "$UPGRADES" ] || security_upgrades
+    [ -z "$TIME" ] || time_sync
+    [ -z "$LOG_SIZE" ] || logs
+    limits
+    [ -z "$FIREWALL" ] || firewall
+    [ -z "$SSH" ] || ssh_by_key
+}
+
+# --- Where packages come from.
+
+package_sources() {
+    local source
+    if [ -n "$ONLY_SOURCES" ]; then
+        for source in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+            case $source in */inference.sources | *'*') ;; *) absent "$source" refresh_package_lists ;; esac
+        done
+    fi
+    [ -z "$SOURCES" ] || file /etc/apt/sources.list.d/inference.sources 644 refresh_package_lists <<<"$SOURCES"
+    settle
+    # Lists that were never fetched, or more than a day ago, may name packages that are gone.
+    if [ -z "$CHECK" ] && [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -mtime -1 -print -quit 2>/dev/null)" ]; then
+        refresh_package_lists
+    fi
+}
+
+# Kernel and drivers move only when settings say so: a library that is newer than its module is a dead GPU.
+security_upgrades() {
+    packages unattended-upgrades
+    file /etc/apt/apt.conf.d/60inference 644 <<'END'
+APT::Periodic::Update-Package-Lists "1";
+APT::Periodic::Unattended-Upgrade "1";
+Unattended-Upgrade::Package-Blacklist { "linux-"; "nvidia"; "libnvidia"; "cuda"; "amdgpu"; "rocm"; "containerd"; "docker"; };
+Unattended-Upgrade::Automatic-Reboot "false";
+END
+}
+
+time_sync() {
+    local service
+    for service in chrony ntp ntpsec; do
+        if systemctl is-active --quiet $service; then return; fi
+    done
+    packages systemd-timesyncd
+    unit systemd-timesyncd.service
+}
+
+logs() {
+    file /etc/systemd/journald.conf.d/60-inference.conf 644 restart_journal <<END
+[Journal]
+SystemMaxUse=$LOG_SIZE
+MaxRetentionSec=1month
+END
+    packages logrotate
+    file /etc/logrotate.d/inference 644 <<'END'
+/var/lib/inference/*/log {
+    maxsize 1M
+    missingok
+    rotate 2
+}
+END
+}
+restart_journal() { systemctl restart systemd-journald.service; }
+
+# Forwarding is the pods' network; each pod's kubelet watches use up inotify instances, of which Linux gives 128.
+limits() {
+    parameter net.ipv4.ip_forward 1
+    parameter fs.inotify.max_user_instances 1024
+    parameter fs.inotify.max_user_watches 524288
+    file /etc/sysctl.d/60-inference.conf 644 <<<"${PARAMETERS%$'\n'}"
+}
+
+# --- What could lock us out: proven by the next connection, and without one taken back by the host itself.
+
+# Our own table, beside those of k3s: nobody else's rules are touched.
+firewall() {
+    packages nftables
+    file /etc/inference/firewall.nft 600 load_firewall <<<"$FIREWALL"
+    file /etc/systemd/system/inference-firewall.service 644 reload_units <<'END'
+[Unit]
+Description=Firewall of this inference node
+Before=network-pre.target
+Wants=network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft --file /etc/inference/firewall.nft
+ExecReload=/usr/sbin/nft --file /etc/inference/firewall.nft
+ExecStop=/usr/sbin/nft delete table inet inference
+
+[Install]
+WantedBy=multi-user.target
+END
+    settle
+    unit inference-firewall.service
+}
+load_firewall() {
+    [ -e /etc/inference/firewall.nft ] || return 0
+    nft --check --file /etc/inference/firewall.nft
+    take_back_unless_proven
+    ! systemctl is-active --quiet inference-firewall.service || systemctl reload inference-firewall.service
+}
+
+ssh_by_key() {
+    file /etc/ssh/sshd_config.d/10-inference.conf 644 reload_ssh <<'END'
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+X11Forwarding no
+END
+    settle
+}
+reload_ssh() {
+    if ! sshd -t; then
+        rm -f /etc/ssh/sshd_config.d/10-inference.conf
+        fail "sshd refuses its configuration (see above); our part was removed, and sshd was not touched"
+    fi
+    [ ! -e /etc/ssh/sshd_config.d/10-inference.conf ] || take_back_unless_proven
+    systemctl reload ssh.service
+}
+
+# Whoever logs in next proves that somebody can: the runner then tells this script so. It stays on the host.
+take_back_unless_proven() {
+    cat >"$HOST/$STEP/proof.sh" <<'END'
+set -eu
+directory=${0%/*} ours=/etc/ssh/sshd_config.d/10-inference.conf
+case $1 in
+await)
+    systemctl is-active --quiet inference-proof.timer ||
+        systemd-run --quiet --collect --unit=inference-proof --on-active=5min --timer-property=AccuracySec=1s /bin/sh "$0" back
+    ;;
+back)
+    [ ! -e $ours ] || mv $ours "$directory/ssh.off"
+    systemctl reload ssh.service
+    systemctl stop inference-firewall.service
+    : >"$directory/unproven"
+    ;;
+proven)
+    systemctl stop inference-proof.timer 2>/dev/null || true
+    [ -e "$directory/unproven" ] || exit 0
+    rm "$directory/unproven"
+    [ ! -e "$directory/ssh.off" ] || mv "$directory/ssh.off" $ours
+    systemctl reload ssh.service
+    [ ! -e /etc/inference/firewall.nft ] || systemctl start inference-firewall.service
+    /bin/sh "$0" await
+    exit 1
+    ;;
+esac
+END
+    say "SSH and firewall will be as before in 5 minutes, unless the next connection succeeds"
+    /bin/sh "$HOST/$STEP/proof.sh" await
+}
+
+main "$@"

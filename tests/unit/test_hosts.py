@@ -1,0 +1,86 @@
+"""Hosts over SSH, as far as they can be known without one."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.node.firewall import rules
+from components.node.settings import Firewall, Host
+from tests.unit.recording import RANDOM, SECRET_SIGNATURE, Recording, record, stack_settings
+
+
+def host(name: str, address: str, **more: Any) -> Host:
+    key = stack_settings("onprem")["clusters"][0]["nodes"][0]["hostKey"]
+    return Host.model_validate({"name": name, "host": address, "user": "ops", "hostKey": key} | more)
+
+
+SERVER = host("one", "10.0.0.1", role="server")
+AGENT = host("two", "10.0.0.2", port=2222)
+
+
+@pytest.fixture
+def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
+    secrets = {"sshPrivateKey": f"{RANDOM}-private-key"}
+    return record(stack_settings("onprem"), stack="onprem", monkeypatch=monkeypatch, secrets=secrets)
+
+
+def accepted(text: str) -> set[str]:
+    return {line.strip().removesuffix(" accept") for line in text.splitlines() if line.endswith(" accept")}
+
+
+def test_a_host_lets_in_ssh_and_a_server_the_api_and_nothing_else_from_anywhere() -> None:
+    anywhere = {line for line in accepted(rules(Firewall(), SERVER, (SERVER, AGENT))) if line.startswith("tcp")}
+    assert anywhere == {"tcp dport 22", "tcp dport 6443"}
+    anywhere = {line for line in accepted(rules(Firewall(), AGENT, (SERVER, AGENT))) if line.startswith("tcp")}
+    assert anywhere == {"tcp dport 2222"}
+
+
+def test_only_nodes_of_the_cluster_reach_kubelets_and_the_pod_network() -> None:
+    lines = accepted(rules(Firewall(), AGENT, (SERVER, AGENT)))
+    for port in ("tcp dport 10250", "udp dport 8472"):
+        assert {line for line in lines if port in line} == {f"ip saddr {ip} {port}" for ip in ("10.0.0.1", "10.0.0.2")}
+
+
+def test_clients_are_let_in_and_no_others() -> None:
+    firewall = Firewall.model_validate({"clients": ["10.9.0.0/16", "fd00::/8"], "open": ["9100/tcp"]})
+    lines = accepted(rules(firewall, SERVER, (SERVER,)))
+    assert {"ip saddr 10.9.0.0/16 tcp dport 22", "ip6 saddr fd00::/8 tcp dport 6443", "tcp dport 9100"} <= lines
+    assert not {"tcp dport 22", "tcp dport 6443"} & lines
+
+
+def test_a_missing_key_stops_the_program_with_the_command_that_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(pulumi.RunError, match=r"config set --secret inference:sshPrivateKey --stack onprem < ~/\.ssh"):
+        record(stack_settings("onprem"), stack="onprem", monkeypatch=monkeypatch)
+
+
+def test_agents_join_after_the_server_and_engines_come_after_all_nodes(recording: Recording) -> None:
+    resources = {resource.name: resource for resource in recording.resources}
+    urns = {name: resource.urn for name, resource in resources.items()}
+    assert urns["home-aimax-k3s"] in resources["home-thor-k3s"].dependencies
+    first = next(one for one in recording.resources if one.type.endswith(":Namespace") and one.name == "home-engines")
+    assert {urns["home-aimax-k3s"], urns["home-thor-k3s"]} <= set(first.dependencies)
+
+
+def test_a_host_is_looked_at_before_anything_is_done_to_it(recording: Recording) -> None:
+    resources = {resource.name: resource for resource in recording.resources}
+    for name in ("aimax", "thor"):
+        assert resources[f"home-{name}-preflight"].urn in resources[f"home-{name}-system"].dependencies
+        assert resources[f"home-{name}-system"].urn in resources[f"home-{name}-k3s"].dependencies
+
+
+def test_every_connection_checks_the_hosts_key(recording: Recording) -> None:
+    connections = [json.dumps(one.inputs["connection"]) for one in recording.resources if "connection" in one.inputs]
+    assert len(connections) > 10
+    for connection in connections:
+        assert '"hostKey": "ssh-ed25519 ' in connection
+        assert '"dialErrorLimit": ' in connection
+        assert SECRET_SIGNATURE in connection
+
+
+def test_a_named_host_in_a_cluster_needs_an_address_for_the_firewall(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = stack_settings("onprem")
+    settings["clusters"][0]["nodes"][0]["host"] = "aimax.lan"
+    with pytest.raises(pulumi.RunError, match=r'nodes\[0\]\.host +"aimax\.lan" is a name; the firewall needs its IP'):
+        record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": "key"})
