@@ -25,11 +25,12 @@ class Deployment:
     """One stack with its own backend, settings and control plane below `state`."""
 
     state: Path
+    stack: str = STACK
 
     @property
     def settings_file(self) -> Path:
-        """The stack's own `Pulumi.dev.yaml`."""
-        return self.state / f"Pulumi.{STACK}.yaml"
+        """The stack's own `Pulumi.<stack>.yaml`."""
+        return self.state / f"Pulumi.{self.stack}.yaml"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -38,7 +39,7 @@ class Deployment:
         previous = {name: os.environ.get(name) for name in here}
         os.environ.update(here)
         try:
-            variables = toolchain.environment(stack=STACK, tests=True)
+            variables = toolchain.environment(stack=self.stack, tests=True)
         finally:
             for name, value in previous.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
@@ -48,7 +49,8 @@ class Deployment:
         """Replace the settings; keeps what Pulumi itself wrote into the file."""
         text = self.settings_file.read_text() if self.settings_file.exists() else "{}"
         document: dict[str, Any] = yaml.safe_load(text) or {}
-        document["config"] = {f"inference:{key}": value for key, value in settings.items()}
+        secrets = {key: value for key, value in document.get("config", {}).items() if _is_secret(value)}
+        document["config"] = {f"inference:{key}": value for key, value in settings.items()} | secrets
         self.settings_file.write_text(yaml.safe_dump(document))
 
     def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -68,16 +70,29 @@ class Deployment:
     def command(self, *arguments: str) -> list[str]:
         """The whole command line."""
         settings = ("--config-file", str(self.settings_file)) if arguments[0] in WITH_SETTINGS else ()
-        return ["pulumi", *arguments, "--stack", STACK, "--non-interactive", *settings]
+        return ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", *settings]
 
     def create(self, settings: Mapping[str, Any]) -> None:
         """Make the empty stack; Pulumi writes its salt into our settings file, not into the repository's."""
         shutil.copy(REPOSITORY / "Pulumi.yaml", self.state)
         self.write_settings(settings)
         subprocess.run(
-            ["pulumi", "stack", "init", STACK, "--non-interactive"],
+            ["pulumi", "stack", "init", self.stack, "--non-interactive"],
             cwd=self.state,
             env=self.environment,
+            check=True,
+            capture_output=True,
+        )
+
+    def set_secret(self, key: str, value: str) -> None:
+        """Encrypt it into the settings."""
+        command = ["pulumi", "config", "set", "--secret", f"inference:{key}", "--stack", self.stack]
+        subprocess.run(
+            [*command, "--config-file", str(self.settings_file)],
+            cwd=REPOSITORY,
+            env=self.environment,
+            input=value,
+            text=True,
             check=True,
             capture_output=True,
         )
@@ -107,12 +122,16 @@ class Deployment:
         """The stack's outputs, secrets in plain text."""
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
 
-    def api_server(self) -> ApiServer:
-        """The stack's control plane."""
-        file = self.state / STACK / "test-kubeconfig"
-        file.write_text(self.outputs()["kubeconfigs"]["dev"])
+    def api_server(self, cluster: str = "dev") -> ApiServer:
+        """One of the stack's clusters."""
+        file = self.state / f"{cluster}.kubeconfig"
+        file.write_text(self.outputs()["kubeconfigs"][cluster])
         kubectl = bring.ensure([catalogue.named("kubectl")], Network(), quiet=True)[0].path
         return ApiServer(kubeconfig_path=file, kubeconfig=file.read_text(), kubectl_path=kubectl)
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, dict) and "secure" in value
 
 
 WITH_SETTINGS = ("up", "preview", "destroy", "refresh")

@@ -73,6 +73,10 @@ class SmallStack:
         """`pulumi destroy`."""
         return self.pulumi("destroy", "--yes", "--skip-preview")
 
+    def cancel(self) -> None:
+        """`pulumi cancel`: releases the lock of an `up` that was killed."""
+        self._asked("cancel", "--yes")
+
     def pulumi(self, *arguments: str) -> Outcome:
         """Run `pulumi`, with the engine's own account of it."""
         log = self.directory / "events.jsonl"

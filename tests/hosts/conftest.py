@@ -1,0 +1,94 @@
+"""A site of real Debian hosts for all tests of a run, and what a closed network has in it."""
+
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.hosts import k3s
+from tests.hosts.image import cache, image
+from tests.hosts.machine import Machine, Site, site
+from tests.hosts.mirror import Mirror, serving
+from toolchain import bring, catalogue, golang
+from toolchain.download import Network
+from toolchain.problems import ToolchainError
+from toolchain.tool import this_platform
+
+_COMPONENTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+    "kube-proxy",
+)
+NewHost = Callable[[str], Machine]
+
+
+@pytest.fixture(scope="session")
+def hosts_can_be_made() -> None:
+    """Skips with what is missing."""
+    if os.geteuid() != 0:
+        pytest.skip("hosts are made by root only; run: sudo make test")
+    missing = [program for program in ("systemd-nspawn", "debootstrap", "ip", "nsenter") if not shutil.which(program)]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}; get them with: apt-get install systemd-container debootstrap iproute2")
+
+
+@pytest.fixture(scope="session")
+def place(hosts_can_be_made: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: ARG001
+    """A bridge for hosts."""
+    with site(tmp_path_factory.mktemp("hosts"), image()) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def releases(hosts_can_be_made: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:  # noqa: ARG001
+    """The stand-in for k3s, by version."""
+    try:
+        go = golang.find(this_platform())
+    except ToolchainError as error:
+        pytest.skip(f"no stand-in for k3s: {error}")
+    directory = tmp_path_factory.mktemp("k3s")
+    return {version: k3s.built(version, directory, go) for version in (k3s.FIRST, k3s.NEXT)}
+
+
+@pytest.fixture(scope="session")
+def mirror(place: Site, releases: Mapping[str, Path]) -> Iterator[Mirror]:
+    """k3s, its images and Debian's packages, on the bridge."""
+    with serving(place.gateway, cache() / "debian") as made:
+        for version, program in releases.items():
+            k3s.release(made, version, program)
+        made.add_image(k3s.PAUSE, {"k3s": releases[k3s.FIRST]}, entrypoint=["/k3s", "pause"])
+        made.add_image(k3s.WEB, {"k3s": releases[k3s.FIRST]}, entrypoint=["/k3s", "web"])
+        yield made
+
+
+@pytest.fixture(scope="session")
+def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real parts of Kubernetes, in one directory."""
+    directory = tmp_path_factory.mktemp("kube")
+    try:
+        for one in bring.ensure(map(catalogue.named, _COMPONENTS), Network(), quiet=True):
+            shutil.copy(one.path.resolve(), directory / one.tool.name)
+    except ToolchainError as error:
+        pytest.skip(f"no Kubernetes for the stand-in for k3s: {error}")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def new_host(place: Site, mirror: Mirror, components: Path) -> Generator[NewHost]:  # noqa: ARG001
+    """Makes and boots a fresh host; it is gone after the tests of a file."""
+    with ExitStack() as running:
+
+        def made(name: str) -> Machine:
+            machine = place.machine(name, f"--bind-ro={components}:/opt/kube")
+            running.callback(machine.kill)
+            machine.boot()
+            return machine
+
+        yield made

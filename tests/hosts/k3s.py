@@ -1,0 +1,36 @@
+"""Releases of the k3s stand-in, as a mirror serves them."""
+
+import os
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+from tests.hosts.mirror import Mirror
+
+SOURCE = Path(__file__).parents[1] / "standins" / "k3s"
+FIRST, NEXT = "v1.36.1+k3s1", "v1.36.2+k3s1"
+PAUSE = "rancher/mirrored-pause:3.6"
+WEB = "test/web:1"
+"""Answers on port 8080 with the name of its pod."""
+
+
+def built(version: str, directory: Path, go: Path) -> Path:
+    """The program, of this version."""
+    program = directory / f"k3s-{version}"
+    subprocess.run(
+        [go, "build", "-trimpath", "-ldflags", f"-s -w -X main.version={version}", "-o", str(program), "."],
+        cwd=SOURCE,
+        env=os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-buildvcs=false"},
+        check=True,
+        capture_output=True,
+    )
+    return program
+
+
+def release(mirror: Mirror, version: str, program: Path) -> None:
+    """Publish it, with its installer and checksums."""
+    installer = (SOURCE / "install.sh").read_bytes()
+    sums = f"{sha256(program.read_bytes()).hexdigest()}  k3s\n{sha256(installer).hexdigest()}  install.sh\n"
+    mirror.files[f"/k3s/{version}/k3s"] = program
+    mirror.files[f"/k3s/{version}/install.sh"] = installer
+    mirror.files[f"/k3s/{version}/sha256sum-amd64.txt"] = sums.encode()

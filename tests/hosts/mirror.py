@@ -1,0 +1,150 @@
+"""What a closed network has: releases of k3s and a registry of images, served on the hosts' bridge."""
+
+import contextlib
+import gzip
+import io
+import json
+import tarfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirror:
+    """Files by path below the address, and images by `repository:tag`."""
+
+    url: str
+    files: dict[str, Path | bytes] = field(default_factory=dict[str, Path | bytes])
+    manifests: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    blobs: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    debian: Path
+    """Where packages of Debian are kept that a host has asked for."""
+    clock: list[int] = field(default_factory=list[int])
+    """Seconds by which its clock is wrong, if it is."""
+    requests: list[str] = field(default_factory=list[str])
+
+    def add_image(
+        self, name: str, files: Mapping[str, Path], *, entrypoint: Sequence[str], command: Sequence[str] = ()
+    ) -> None:
+        """An image of one layer: these files, all executable."""
+        layer = _layer(files)
+        settings = {"Entrypoint": list(entrypoint), "Cmd": list(command), "User": "65534:65534", "Env": ["PATH=/bin"]}
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": settings,
+            "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+        }
+        parts = [self._blob(json.dumps(config).encode(), _CONFIG), self._blob(gzip.compress(layer, 1, mtime=0), _LAYER)]
+        manifest = json.dumps(
+            {"schemaVersion": 2, "mediaType": _MANIFEST, "config": parts[0], "layers": parts[1:]}
+        ).encode()
+        repository = name.rpartition(":")[0]
+        self.manifests[name] = self.manifests[f"{repository}:{_digest(manifest)}"] = manifest
+
+    def _blob(self, content: bytes, kind: str) -> dict[str, Any]:
+        self.blobs[_digest(content)] = content
+        return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
+
+    def found(self, path: str) -> tuple[bytes, str] | None:
+        """Content and its type."""
+        if path == "/v2/":
+            return b"{}", "application/json"
+        if path.startswith("/v2/"):
+            repository, kind, reference = path.removeprefix("/v2/").rsplit("/", 2)
+            if kind == "manifests":
+                manifest = self.manifests.get(f"{repository}:{reference}")
+                return (manifest, _MANIFEST) if manifest else None
+            blob = self.blobs.get(reference)
+            return (blob, "application/octet-stream") if blob else None
+        content = self.files.get(path)
+        if content is None and path.startswith("/debian"):
+            content = _from_debian(path, self.debian)
+        if content is None:
+            return None
+        return content if isinstance(content, bytes) else content.read_bytes(), "application/octet-stream"
+
+
+def _from_debian(path: str, kept: Path) -> bytes | None:
+    """As Debian's own mirror has it: hosts on the bridge reach nothing else."""
+    file = kept / path.lstrip("/")
+    if file.exists():
+        return file.read_bytes()
+    try:
+        with urllib.request.urlopen(f"http://deb.debian.org{path}", timeout=60) as answer:
+            content = answer.read()
+    except urllib.error.HTTPError:
+        return None
+    if "/pool/" in path or "/by-hash/" in path:  # what never changes
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.{threading.get_ident()}")
+        part.write_bytes(content)
+        part.rename(file)
+    return content
+
+
+def _layer(files: Mapping[str, Path]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, path in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = path.stat().st_size, 0o755
+            with path.open("rb") as content:
+                archive.addfile(entry, content)
+    return buffer.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{sha256(content).hexdigest()}"
+
+
+@contextlib.contextmanager
+def serving(address: str, debian: Path) -> Generator[Mirror]:
+    """A mirror at `address`, empty at first."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = self.path.split("?", 1)[0].replace("%2B", "+")
+            mirror.requests.append(path)
+            answer = mirror.found(path)
+            content, kind = answer or (b'{"errors": [{"code": "NAME_UNKNOWN"}]}', "application/json")
+            self.send_response(200 if answer else 404)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            if path.startswith("/v2/") and answer:
+                self.send_header("Docker-Content-Digest", _digest(content))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) + sum(mirror.clock))
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: tests look at `requests`."""
+
+    server = ThreadingHTTPServer((address, 80), Handler)
+    mirror = Mirror(url=f"http://{address}", debian=debian)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield mirror
+    finally:
+        server.shutdown()
+        server.server_close()

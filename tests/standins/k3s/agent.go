@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const agent = data + "agent/"
+
+func startAgent(c *config, isServer bool, ended chan error) error {
+	server, token := c.server, c.token
+	if isServer {
+		server = "https://127.0.0.1:6443"
+	}
+	var root []byte
+	for tries := 0; ; tries++ {
+		var err error
+		if root, err = fetchAuthority(server, token); err == nil {
+			break
+		}
+		fmt.Fprintf(os.Stderr, "level=error msg=%q\n", fmt.Sprintf("failed to validate connection to cluster at %s: %v", server, err))
+		if tries > 100 || strings.Contains(err.Error(), "hash") {
+			return err
+		}
+		time.Sleep(time.Second)
+	}
+	if err := write(agent+"server-ca.crt", root); err != nil {
+		return err
+	}
+	text, err := kubeconfigOf(server, agent+"server-ca.crt", "", secretOf(token))
+	if err != nil {
+		return err
+	}
+	bootstrap := agent + "bootstrap.kubeconfig"
+	if err := write(bootstrap, text); err != nil {
+		return err
+	}
+	if _, err := output(bootstrap, "get", "--raw", "/api"); err != nil {
+		return fmt.Errorf("failed to get CA certs: %s/cacerts: 401 Unauthorized", server)
+	}
+	for {
+		err := passNodePassword(c, bootstrap)
+		if err == nil {
+			break
+		}
+		fmt.Fprintf(os.Stderr, "level=error msg=%q\n", err.Error())
+		time.Sleep(2 * time.Second)
+	}
+	if err := writeRuntime(); err != nil {
+		return err
+	}
+	start(ended, "containerd", "--config", agent+"etc/containerd/config.toml", "--root", agent+"containerd",
+		"--state", "/run/k3s/containerd", "--address", "/run/k3s/containerd/containerd.sock", "--log-level", "warn")
+	if err := write(agent+"kubelet.yaml", []byte(kubelet)); err != nil {
+		return err
+	}
+	labels := append([]string{"node.kubernetes.io/instance-type=k3s"}, c.labels...)
+	start(ended, "kubelet", "--config="+agent+"kubelet.yaml", "--kubeconfig="+agent+"kubelet.kubeconfig",
+		"--bootstrap-kubeconfig="+bootstrap, "--cert-dir="+agent+"pki", "--hostname-override="+c.nodeName, "--node-ip="+c.nodeIP,
+		"--node-labels="+strings.Join(labels, ","), "--register-with-taints="+strings.Join(c.taints, ","))
+	start(ended, "kube-proxy", "--kubeconfig="+bootstrap, "--hostname-override="+c.nodeName, "--proxy-mode=iptables",
+		"--cluster-cidr=10.42.0.0/16", "--conntrack-max-per-core=0", "--conntrack-min=0",
+		"--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
+	go keepRoutes(c, bootstrap)
+	return nil
+}
+
+// writeRuntime configures containerd: mirrors from registries.yaml, as k3s does, and what a host in a container needs.
+func writeRuntime() error {
+	certificates := agent + "etc/containerd/certs.d/"
+	os.RemoveAll(certificates)
+	text, _ := os.ReadFile("/etc/rancher/k3s/registries.yaml")
+	registry := ""
+	for _, line := range strings.Split(string(text), "\n") {
+		word := strings.TrimSpace(line)
+		if strings.HasSuffix(word, ":") && strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "   ") {
+			registry = unquoted(strings.TrimSuffix(word, ":"))
+		}
+		if address, found := strings.CutPrefix(word, "- "); found && registry != "" {
+			directory := registry
+			if registry == "*" {
+				directory = "_default"
+			}
+			hosts := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", unquoted(address))
+			if err := write(filepath.Join(certificates, directory, "hosts.toml"), []byte(hosts)); err != nil {
+				return err
+			}
+		}
+	}
+	return write(agent+"etc/containerd/config.toml", []byte(strings.ReplaceAll(runtime, "CERTIFICATES", certificates)))
+}
+
+func writeNetwork(cidr string) {
+	const path = "/etc/cni/net.d/10-k3s.conflist"
+	if _, err := os.Stat(path); err == nil {
+		return
+	}
+	write(path, []byte(strings.ReplaceAll(network, "SUBNET", cidr)))
+}
+
+func prepareHost() error {
+	said, err := exec.Command("/bin/sh", "-c", preparation).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%v: %s", err, said)
+	}
+	return nil
+}
+
+func decoded(text string) (string, error) {
+	plain, err := base64.StdEncoding.DecodeString(text)
+	return string(plain), err
+}

@@ -1,0 +1,3 @@
+module inference.test/k3s
+
+go 1.24
