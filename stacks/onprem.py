@@ -22,6 +22,7 @@ def onprem(settings: Settings) -> Foundation:
             cluster,
             k3s=settings.k3s,
             system=settings.system,
+            drivers=settings.drivers,
             mirror=settings.mirror,
             private_key=private_key,
             opts=pulumi.ResourceOptions(providers=[commands, passwords]),

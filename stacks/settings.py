@@ -7,7 +7,7 @@ from pydantic import Field
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
-from components.node.settings import Mirror, System
+from components.node.settings import Drivers, Mirror, System
 from components.section import Section
 from components.storage.settings import MinioStore, Model, Store
 from components.workload.namespace import Quota
@@ -36,6 +36,8 @@ class Settings(Section):
     """Kubernetes on the hosts of the target `onprem`."""
     system: System = System()
     """The operating system of those hosts."""
+    drivers: Drivers = Drivers()
+    """GPU drivers of those hosts."""
     mirror: Mirror = Mirror()
     """What a closed network has in place of the internet."""
     quota: Quota = Quota()

@@ -14,7 +14,7 @@ from components.cluster.cluster import Cluster
 from components.cluster.settings import ClusterSettings, K3s
 from components.node.gpu_node import GpuNode
 from components.node.ports import API
-from components.node.settings import Host, Mirror, System
+from components.node.settings import Drivers, Host, Mirror, System
 from components.node.step import SCRIPTS, Step, query, run_step
 from components.node.versions import K3S_DOWNLOADS, K3S_INSTALLER
 
@@ -34,6 +34,7 @@ class K3sCluster(pulumi.ComponentResource):
         *,
         k3s: K3s,
         system: System,
+        drivers: Drivers,
         mirror: Mirror,
         private_key: pulumi.Output[str],
         opts: pulumi.ResourceOptions | None = None,
@@ -45,10 +46,11 @@ class K3sCluster(pulumi.ComponentResource):
             host.name: GpuNode(
                 f"{name}-{host.name}",
                 host,
-                system,
+                system=system,
+                drivers=drivers,
+                mirror=mirror,
                 private_key=private_key,
                 peers=settings.nodes,
-                lookups=mirror.lookups(),
                 opts=self._child,
             )
             for host in settings.nodes

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi_command import remote
 
-from components.node.connection import connection
+from components.node.connection import TRIES_AFTER_REBOOT, connection
+from components.node.driver import driver_step, proof
 from components.node.firewall import rules
 from components.node.ports import API, ETCD, KUBELET
-from components.node.settings import Host, System
+from components.node.settings import Drivers, Host, Mirror, System
 from components.node.step import SCRIPTS, Step, inspect, run_step
 from components.section import byte_count
 
@@ -24,21 +25,23 @@ class GpuNode(pulumi.ComponentResource):
         self,
         name: str,
         host: Host,
-        system: System,
         *,
+        system: System,
+        drivers: Drivers,
+        mirror: Mirror,
         private_key: pulumi.Output[str],
         peers: Sequence[Host] = (),
-        lookups: tuple[str, ...] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`peers` are the nodes of its cluster, `lookups` the names that it has to resolve."""
+        """`peers` are the nodes of its cluster, itself among them."""
         super().__init__("inference:node:GpuNode", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        self._name, self._host, self._child = name, host, child
         self.connection = connection(host, private_key)
         preflight = inspect(
             f"{name}-preflight",
             SCRIPTS / "preflight.sh",
-            preflight_variables(host, lookups),
+            preflight_variables(host, mirror.lookups()),
             self.connection,
             opts=child,
         )
@@ -49,7 +52,26 @@ class GpuNode(pulumi.ComponentResource):
             after=[preflight],
             opts=child,
         )
+        if host.accelerator.kind != "cpu":
+            self._driver(driver_step(host, drivers, mirror), connection(host, private_key, tries=TRIES_AFTER_REBOOT))
         self.register_outputs({})
+
+    def _driver(self, step: Step | None, patient: remote.ConnectionArgsDict) -> None:
+        """Install, restart if need be, prove: each on a connection of its own, since a restart cuts them all."""
+        proven = proof(self._host)
+        if step:
+            driver = run_step(f"{self._name}-driver", step, self.connection, after=[self.ready], opts=self._child)
+            # Once more whenever the driver changes: whether a restart is needed, the host knows.
+            changed = {"DRIVER": step.identity({name: str(value) for name, value in step.variables.items()})}
+            self.ready = self._inspect("reboot", changed, self.connection, after=driver)
+            proven |= changed
+        self.ready = self._inspect("prove", proven, patient, after=self.ready)
+
+    def _inspect(
+        self, script: str, variables: Mapping[str, str], reached: remote.ConnectionArgsDict, *, after: pulumi.Resource
+    ) -> pulumi.Resource:
+        opts = self._child.merge(pulumi.ResourceOptions(depends_on=[after]))
+        return inspect(f"{self._name}-{script}", SCRIPTS / f"{script}.sh", variables, reached, opts=opts)
 
 
 def preflight_variables(host: Host, lookups: tuple[str, ...]) -> Mapping[str, str]:

@@ -183,17 +183,39 @@ Url = Annotated[
 ]
 
 
+Version = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+:~-]*$", max_length=100),
+    rule("a version", example="1.20.0-1"),
+]
+
+
+class Drivers(Section):
+    """GPU drivers of the hosts. Whatever is installed is held: only a change here moves it."""
+
+    install: bool = True
+    """Install them; if not, hosts with GPUs have to have them, and it is only proven that they work."""
+    cuda: Version | None = Field(default=None, examples=["600.10-1"])
+    """Version of the package `nvidia-open`; the newest there is at the first `up` if not set."""
+    container_toolkit: Version | None = Field(default=None, examples=["1.20.0-1"])
+    """Version of `nvidia-container-toolkit`; the newest if not set."""
+    amdgpu: Version = "latest"
+    """A release below https://repo.radeon.com/amdgpu/ whose `amdgpu-dkms` is installed."""
+
+
 class Mirror(Section):
     """Where a closed network keeps what would come from the internet."""
 
     images: Url | None = Field(default=None, examples=["http://registry.lan:5000"])
     """A registry that has the images of every registry, for k3s to ask first."""
+    apt: Url | None = Field(default=None, examples=["http://mirror.lan/apt"])
+    """Has the vendors' repositories `nvidia-driver`, `nvidia-toolkit` and `amdgpu`, flat, each with its `key.asc`."""
     k3s: Url | None = Field(default=None, examples=["http://mirror.lan/k3s"])
     """Has `VERSION/k3s`, `k3s-arm64`, `install.sh` and `sha256sum-ARCH.txt`, as k3s's releases."""
 
     def lookups(self) -> tuple[str, ...]:
         """Names that a host must be able to resolve."""
-        return tuple(urlsplit(url).hostname or "" for url in (self.k3s or K3S_DOWNLOADS, self.images) if url)
+        return tuple(urlsplit(url).hostname or "" for url in (self.k3s or K3S_DOWNLOADS, self.images, self.apt) if url)
 
 
 @dataclass(frozen=True, kw_only=True)

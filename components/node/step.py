@@ -30,11 +30,18 @@ class Step:
     variables: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     """What the script is to know, as environment variables; secrets among them stay secret."""
 
+    def identity(self, variables: Mapping[str, str]) -> str:
+        """A hash of all that the step's outcome depends on."""
+        return sha256("\0".join(self._parts(variables)).encode()).hexdigest()
+
+    def _parts(self, variables: Mapping[str, str]) -> tuple[str, str, str]:
+        stated = _assignments({"STEP": self.name, **variables})
+        return (SCRIPTS / "host.sh").read_text(), self.script.read_text(), stated
+
     def text(self, variables: Mapping[str, str]) -> str:
         """All that the host gets: variables, the script, what scripts share, and what runs them."""
-        script, library = self.script.read_text(), (SCRIPTS / "host.sh").read_text()
-        stated = _assignments({"STEP": self.name, **variables})
-        identity = sha256("\0".join((library, script, stated)).encode()).hexdigest()
+        library, script, stated = self._parts(variables)
+        identity = self.identity(variables)
         head = {"STEP": self.name, "HASH": identity, "VARIABLES": stated, "LIBRARY": library, "SCRIPT": script}
         return _assignments(head) + (SCRIPTS / "run.sh").read_text()
 

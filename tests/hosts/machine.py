@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _SECONDS_TO_BOOT, _SECONDS_TO_STOP = 60, 40
-_ENTER = 'for group in $GROUPS_OF_HOST; do echo $$ >"$group/cgroup.procs"; done; exec "$@"'
+_SUPERVISE = """
+for group in $GROUPS_OF_HOST; do echo $$ >"$group/cgroup.procs"; done
+while :; do
+    "$@"
+    [ $? = 133 ] || exit
+    while [ -e "/sys/class/net/$INTERFACE" ]; do sleep 0.1; done
+done
+"""
+"""In control groups of its own, and again after a reboot, of which systemd-nspawn tells by its exit code."""
 
 
 @dataclass
@@ -55,8 +63,8 @@ class Machine:
         ]
         with (self.root.parent / f"{self.name}.console").open("ab") as console:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _ENTER, "sh", *command],
-                env=os.environ | {"GROUPS_OF_HOST": " ".join(map(str, groups))},
+                ["/bin/sh", "-c", _SUPERVISE, "sh", *command],
+                env=os.environ | {"GROUPS_OF_HOST": " ".join(map(str, groups)), "INTERFACE": f"vb-{self.name}"},
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -81,8 +89,7 @@ class Machine:
     def init(self) -> int:
         """Process 1 of the host, as seen from here."""
         assert self._process
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return int(children[0])
+        return _child(_child(self._process.pid))
 
     def run(self, command: str, *, stdin: str = "", check: bool = True) -> str:
         """What a root shell on the host prints; not over SSH, so that a broken sshd can be looked at too."""
@@ -96,7 +103,7 @@ class Machine:
         """Power off, by force in the end; waits until network interface and control groups are gone."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
+        os.kill(_child(self._process.pid), signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_SECONDS_TO_STOP)
         self.kill()
@@ -106,7 +113,9 @@ class Machine:
         if self._process is None:
             return
         if self._process.poll() is None:
-            os.kill(self.init, signal.SIGKILL)  # and with it all of its processes
+            init = self.init
+            self._process.kill()
+            os.kill(init, signal.SIGKILL)  # and with it all of its processes
             self._process.wait()
         self._process = None
         give_up = time.monotonic() + _SECONDS_TO_STOP
@@ -133,6 +142,10 @@ class Machine:
                 with contextlib.suppress(OSError):
                     Path(path).rmdir()
         return not any(group.exists() for group in self._control_groups())
+
+
+def _child(process: int) -> int:
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
 _CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import json
+import re
 import tarfile
 import threading
 import time
@@ -60,6 +61,7 @@ class Mirror:
 
     def found(self, path: str) -> tuple[bytes, str] | None:
         """Content and its type."""
+        path = re.sub("/+", "/", path.replace("/./", "/"))
         if path == "/v2/":
             return b"{}", "application/json"
         if path.startswith("/v2/"):

@@ -1,13 +1,15 @@
 """Hosts over SSH, as far as they can be known without one."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pulumi
 import pytest
 
+from components.node.driver import driver_step
 from components.node.firewall import rules
-from components.node.settings import Firewall, Host
+from components.node.settings import Drivers, Firewall, Host, Mirror
 from tests.unit.recording import RANDOM, SECRET_SIGNATURE, Recording, record, stack_settings
 
 
@@ -63,11 +65,42 @@ def test_agents_join_after_the_server_and_engines_come_after_all_nodes(recording
     assert {urns["home-aimax-k3s"], urns["home-thor-k3s"]} <= set(first.dependencies)
 
 
-def test_a_host_is_looked_at_before_anything_is_done_to_it(recording: Recording) -> None:
+def test_a_host_goes_through_its_steps_in_order(recording: Recording) -> None:
     resources = {resource.name: resource for resource in recording.resources}
-    for name in ("aimax", "thor"):
-        assert resources[f"home-{name}-preflight"].urn in resources[f"home-{name}-system"].dependencies
-        assert resources[f"home-{name}-system"].urn in resources[f"home-{name}-k3s"].dependencies
+    for node in ("home-aimax", "home-thor", "radeon-radeon", "geforce-geforce"):
+        steps = [f"{node}-{step}" for step in ("preflight", "system", "driver", "reboot", "prove", "k3s")]
+        for before, after in pairwise(steps):
+            assert resources[before].urn in resources[after].dependencies
+
+
+@pytest.mark.parametrize(
+    ("kind", "product", "script", "variables"),
+    [
+        (
+            "rocm",
+            "radeon-pro-w7900",
+            "rocm.sh",
+            {"SOURCE": "https://repo.radeon.com/amdgpu/latest/ubuntu @ubuntu main"},
+        ),
+        ("rocm", "strix-halo", "rocm.sh", {"GTT_MIB": "126976"}),
+        ("cuda", "rtx-4090", "cuda.sh", {"DRIVER": "", "TOOLKIT": ""}),
+        ("cuda", "jetson-thor", "jetson.sh", {"LOWEST": "39"}),
+    ],
+)
+def test_each_product_gets_the_driver_that_fits(
+    kind: str, product: str, script: str, variables: dict[str, str]
+) -> None:
+    machine = host("gpu", "10.0.0.3", memory="128Gi", accelerator={"kind": kind, "product": product})
+    step = driver_step(machine, Drivers(), Mirror())
+    assert step
+    assert step.script.name == script
+    assert variables.items() <= step.variables.items()
+
+
+def test_a_host_without_gpus_or_with_a_driver_of_its_own_gets_none() -> None:
+    assert driver_step(host("cpu", "10.0.0.4"), Drivers(), Mirror()) is None
+    machine = host("gpu", "10.0.0.3", accelerator={"kind": "cuda"})
+    assert driver_step(machine, Drivers(install=False), Mirror()) is None
 
 
 def test_every_connection_checks_the_hosts_key(recording: Recording) -> None:

@@ -178,6 +178,63 @@ refresh_package_lists() {
     done
 }
 
+# apt_source NAME "URL SUITE [COMPONENT...]" KEY: a repository, with the key that signs it from an address of its own
+apt_source() {
+    local name=$1 url suite components key=/etc/apt/keyrings/inference-$1 wanted
+    read -r url suite components <<<"$(for_this_host "$2")"
+    case $3 in *.gpg) key+=.gpg ;; *) key+=.asc ;; esac
+    wanted="Types: deb
+URIs: $url
+Suites: $suite
+${components:+Components: $components
+}Signed-By: $key"
+    if [ -z "$CHECK" ] && [ ! -e "$key" ]; then
+        curl --fail --silent --show-error --location --retry 5 --connect-timeout 15 --output "$HOST/$STEP/key" "$3" ||
+            fail "$3 cannot be fetched (see above): check the network, or set mirror.apt"
+        # Through the ledger, by way of text: a binary key would lose its zero bytes in a variable.
+        keep "$key"
+        record file "$key"
+        install -D --mode=644 "$HOST/$STEP/key" "$key"
+    fi
+    state_that file "$key"
+    file "/etc/apt/sources.list.d/inference-$name.sources" 644 refresh_package_lists <<<"$wanted"
+}
+
+# Vendors name systems and architectures each in their own way; AMD has packages for Ubuntu, which Debian takes too.
+for_this_host() {
+    local system codename machine
+    # shellcheck source=/dev/null
+    system=$(. /etc/os-release && echo "$ID${VERSION_ID//./}")
+    # shellcheck source=/dev/null
+    case $system in debian12) codename=jammy ;; debian13) codename=noble ;; *) codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}") ;; esac
+    case $(uname -m) in x86_64) machine=x86_64 ;; *) machine=sbsa ;; esac
+    sed "s|@system|$system|; s|@ubuntu|$codename|; s|@machine|$machine|; s|@arch|$(dpkg --print-architecture)|" <<<"$1"
+}
+
+# Modules are built for the kernel that runs.
+kernel_headers() {
+    local name
+    name=linux-headers-$(uname -r)
+    if [ ! -e "/lib/modules/$(uname -r)/build" ] || has "$name"; then packages "$name"; fi
+}
+
+rebuild_initramfs() { ! command -v update-initramfs >/dev/null || update-initramfs -u; }
+
+# Whatever this step installed with such a name.
+hold_matching() {
+    local names
+    names=$(cut -s -f2 "$LEDGER" 2>/dev/null | grep -E "$1" | sort -u) || true
+    # shellcheck disable=SC2086  # one word a package
+    hold $names
+}
+
+# Until the next boot, a file in memory says so, and why.
+needs_reboot() {
+    mkdir -p /run/inference
+    printf '%s\n' "$1" >/run/inference/reboot
+    say "needs a reboot: $1"
+}
+
 # hold NAME...: no upgrade of these, by hand or unattended
 hold() {
     local name held

@@ -1,0 +1,166 @@
+"""Repositories of the GPU vendors, with stubs of the same names: they behave as drivers do, without a GPU.
+
+A module that was installed is loaded only by the next boot; until then its tools fail, as the real ones do.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from tests.hosts.mirror import Mirror
+
+BOOTED_SINCE = '[ "$(cat /proc/sys/kernel/random/boot_id)" != "$(cat /var/lib/stub-boot)" ]'
+INSTALLED = """#!/bin/sh
+cat /proc/sys/kernel/random/boot_id >/var/lib/stub-boot
+ln -sf /usr/lib/stub/modprobe /usr/local/sbin/modprobe
+"""
+REMOVED = "#!/bin/sh\nrm -f /var/lib/stub-boot /usr/local/sbin/modprobe\n"
+PERSISTENCED = """[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+[Install]
+WantedBy=multi-user.target
+"""
+NVIDIA_SMI = f"""#!/bin/sh
+{BOOTED_SINCE} || {{ echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."; exit 9; }}
+echo "GPU 0: Stub (UUID: GPU-00000000)"
+"""
+LOADED_KFD = """[ ! -d /sys/class/kfd ] || exit 0
+for class in /sys/class/*; do
+    mkdir -p "/run/class/${class##*/}"
+    for device in "$class"/*; do ln -sfn "$(readlink -f "$device")" "/run/class/${class##*/}/"; done
+done
+mkdir -p /run/class/kfd/kfd/topology/nodes/0 /run/class/kfd/kfd/topology/nodes/1
+echo simd_count 0 >/run/class/kfd/kfd/topology/nodes/0/properties
+echo simd_count 80 >/run/class/kfd/kfd/topology/nodes/1/properties
+mount --bind /run/class /sys/class
+touch /dev/kfd"""
+AT_BOOT = """[Unit]
+Before=ssh.service
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/stub/modprobe
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _modprobe(then: str = ":") -> str:
+    return f"#!/bin/sh\n{BOOTED_SINCE} || exit 1\n{then}\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """A Debian package: its files by path, and scripts of its maintainer by name."""
+
+    name: str
+    version: str
+    depends: str = ""
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    scripts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def packages(kernel: str) -> Mapping[str, tuple[Package, ...]]:
+    """By repository. Dependencies are as the vendors' own, as far as order and holds go."""
+    headers = Package(name=f"linux-headers-{kernel}", version="1")
+    noted = {"postinst": INSTALLED, "postrm": REMOVED}
+    return {
+        "nvidia-driver": (
+            headers,
+            Package(
+                name="nvidia-open",
+                version="600.10-1",
+                depends="nvidia-kernel-open-dkms (= 600.10-1), nvidia-driver-bin (= 600.10-1)",
+            ),
+            Package(
+                name="nvidia-kernel-open-dkms",
+                version="600.10-1",
+                files={"usr/lib/stub/modprobe": _modprobe()},
+                scripts=noted,
+            ),
+            Package(
+                name="nvidia-driver-bin",
+                version="600.10-1",
+                files={
+                    "usr/bin/nvidia-smi": NVIDIA_SMI,
+                    "lib/systemd/system/nvidia-persistenced.service": PERSISTENCED,
+                },
+            ),
+        ),
+        "nvidia-toolkit": (
+            Package(name="nvidia-container-toolkit", version="1.19.0-1"),
+            Package(name="nvidia-container-toolkit", version="1.20.0-1"),
+        ),
+        "amdgpu": (
+            headers,
+            Package(
+                name="amdgpu-dkms",
+                version="1:6.16-1",
+                files={
+                    "usr/lib/stub/modprobe": _modprobe(LOADED_KFD),
+                    "lib/systemd/system/stub-amdgpu.service": AT_BOOT,
+                },
+                scripts={
+                    "postinst": f"{INSTALLED}systemctl enable --quiet stub-amdgpu.service\n",
+                    "prerm": "#!/bin/sh\nsystemctl disable --quiet stub-amdgpu.service\n",
+                    "postrm": f"{REMOVED}[ ! -d /sys/class/kfd ] || umount /sys/class; rm -f /dev/kfd\n",
+                },
+            ),
+        ),
+    }
+
+
+def publish(mirror: Mirror, kernel: str, directory: Path) -> None:
+    """Build all of them, signed with a key of their own."""
+    home = directory / "gnupg"
+    home.mkdir(mode=0o700)
+    environment = os.environ | {"GNUPGHOME": str(home)}
+
+    def gpg(*arguments: str, stdin: bytes = b"") -> bytes:
+        command = ["gpg", "--batch", "--quiet", "--armor", *arguments]
+        return subprocess.run(command, input=stdin, env=environment, check=True, capture_output=True).stdout
+
+    gpg("--passphrase", "", "--quick-generate-key", "vendors@stub", "ed25519", "sign", "never")
+    key = gpg("--export")
+    for name, contents in packages(kernel).items():
+        index = "\n".join(_entry(mirror, f"/apt/{name}", _built(package, directory)) for package in contents)
+        sums = f"SHA256:\n {sha256(index.encode()).hexdigest()} {len(index)} Packages\n"
+        release = f"Date: Sat, 21 Nov 2026 00:00:00 UTC\n{sums}"
+        mirror.files[f"/apt/{name}/Packages"] = index.encode()
+        mirror.files[f"/apt/{name}/InRelease"] = gpg("--clearsign", stdin=release.encode())
+        mirror.files[f"/apt/{name}/key.asc"] = key
+    subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True, capture_output=True)
+
+
+def _entry(mirror: Mirror, place: str, package: Path) -> str:
+    content = package.read_bytes()
+    mirror.files[f"{place}/{package.name}"] = content
+    control = subprocess.run(
+        ["dpkg-deb", "--field", str(package)], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    return f"{control}\nFilename: ./{package.name}\nSize: {len(content)}\nSHA256: {sha256(content).hexdigest()}\n"
+
+
+def _built(package: Package, directory: Path) -> Path:
+    root = directory / f"{package.name}-{package.version}"
+    control = root / "DEBIAN"
+    control.mkdir(parents=True, exist_ok=True)
+    depends = f"Depends: {package.depends}\n" if package.depends else ""
+    (control / "control").write_text(
+        f"Package: {package.name}\nVersion: {package.version}\nArchitecture: all\nMaintainer: stub <stub@stub>\n"
+        f"{depends}Description: stub\n"
+    )
+    for name, text in {**{f"DEBIAN/{one}": text for one, text in package.scripts.items()}, **package.files}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o644 if name.endswith(".service") else 0o755)
+    target = directory / f"{package.name}_{package.version.replace(':', '')}.deb"
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "--build", str(root), str(target)], check=True, capture_output=True
+    )
+    return target
