@@ -63,7 +63,7 @@ class GpuNode(pulumi.ComponentResource):
             driver = run_step(f"{self._name}-driver", step, self.connection, after=[self.ready], opts=self._child)
             # Once more whenever the driver changes: whether a restart is needed, the host knows.
             changed = {"DRIVER": step.identity({name: str(value) for name, value in step.variables.items()})}
-            self.ready = self._inspect("reboot", changed, self.connection, after=driver)
+            self.ready = self._inspect("reboot", {"NODE": self._host.name, **changed}, self.connection, after=driver)
             proven |= changed
         self.ready = self._inspect("prove", proven, patient, after=self.ready)
 

@@ -12,20 +12,10 @@ from tests.hosts import k3s
 from tests.hosts.image import cache, image
 from tests.hosts.machine import Machine, Site, site
 from tests.hosts.mirror import Mirror, serving
-from toolchain import bring, catalogue, golang
-from toolchain.download import Network
+from toolchain import golang
 from toolchain.problems import ToolchainError
 from toolchain.tool import this_platform
 
-_COMPONENTS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubectl",
-    "kubelet",
-    "kube-proxy",
-)
 NewHost = Callable[[str], Machine]
 
 
@@ -34,9 +24,11 @@ def hosts_can_be_made() -> None:
     """Skips with what is missing."""
     if os.geteuid() != 0:
         pytest.skip("hosts are made by root only; run: sudo make test")
-    missing = [program for program in ("systemd-nspawn", "debootstrap", "ip", "nsenter") if not shutil.which(program)]
+    needed = ("systemd-nspawn", "debootstrap", "dpkg-deb", "gpg", "ip", "nsenter")
+    missing = [program for program in needed if not shutil.which(program)]
     if missing:
-        pytest.skip(f"no {', '.join(missing)}; get them with: apt-get install systemd-container debootstrap iproute2")
+        install = "apt-get install systemd-container debootstrap gnupg iproute2"
+        pytest.skip(f"no {', '.join(missing)}; get them with: {install}")
 
 
 @pytest.fixture(scope="session")
@@ -71,13 +63,10 @@ def mirror(place: Site, releases: Mapping[str, Path]) -> Iterator[Mirror]:
 @pytest.fixture(scope="session")
 def components(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real parts of Kubernetes, in one directory."""
-    directory = tmp_path_factory.mktemp("kube")
     try:
-        for one in bring.ensure(map(catalogue.named, _COMPONENTS), Network(), quiet=True):
-            shutil.copy(one.path.resolve(), directory / one.tool.name)
+        return k3s.components(tmp_path_factory.mktemp("kube"))
     except ToolchainError as error:
         pytest.skip(f"no Kubernetes for the stand-in for k3s: {error}")
-    return directory
 
 
 @pytest.fixture(scope="module")

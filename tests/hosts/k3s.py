@@ -1,17 +1,40 @@
 """Releases of the k3s stand-in, as a mirror serves them."""
 
 import os
+import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 from tests.hosts.mirror import Mirror
+from toolchain import bring, catalogue
+from toolchain.download import Network
 
 SOURCE = Path(__file__).parents[1] / "standins" / "k3s"
 FIRST, NEXT = "v1.36.1+k3s1", "v1.36.2+k3s1"
 PAUSE = "rancher/mirrored-pause:3.6"
 WEB = "test/web:1"
 """Answers on port 8080 with the name of its pod."""
+
+
+COMPONENTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+    "kube-proxy",
+)
+"""What the stand-in runs."""
+
+
+def components(directory: Path) -> Path:
+    """The real parts of Kubernetes, in one directory; raises `ToolchainError`."""
+    directory.mkdir(exist_ok=True)
+    for one in bring.ensure(map(catalogue.named, COMPONENTS), Network(), quiet=True):
+        shutil.copy(one.path.resolve(), directory / one.tool.name)
+    return directory
 
 
 def built(version: str, directory: Path, go: Path) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from components.node.step import SCRIPTS
 from tests.e2e import small_stacks
 from tests.e2e.small_stacks import SmallStack
 from tests.hosts import onprem, vendors
@@ -111,3 +112,14 @@ def test_a_version_that_is_not_there_is_an_error_that_changes_nothing_else(
     assert failed.status != 0
     assert "Version '599.1-1' for 'nvidia-open' was not found" in failed.text
     assert machine.run("dpkg-query --show 'nvidia*' 2>/dev/null || true") == ""
+
+
+def test_a_node_at_work_is_not_rebooted(new_host: NewHost) -> None:
+    machine = new_host("busy")
+    boot = machine.run("cat /proc/sys/kernel/random/boot_id")
+    machine.run("mkdir -p /run/inference && echo 'a new driver' >/run/inference/reboot")
+    machine.run("systemd-run --quiet --unit=k3s sleep infinity")
+    refused = machine.run("NODE=busy bash -s 2>&1", stdin=(SCRIPTS / "reboot.sh").read_text(), check=False)
+    assert "busy must reboot (a new driver), but it is a node at work" in refused
+    assert "kubectl drain busy" in refused
+    assert machine.run("cat /proc/sys/kernel/random/boot_id") == boot
