@@ -61,7 +61,7 @@ def run_step(
         create=f"{_AS_ROOT} up",
         update=f"{_AS_ROOT} up",
         delete=f"{_AS_ROOT} down",
-        stdin=pulumi.Output.secret(pulumi.Output.all(**step.variables).apply(step.text)),
+        stdin=pulumi.Output.secret(pulumi.Output.all(**{"STEP": step.name, **step.variables}).apply(step.text)),
         logging=remote.Logging.STDOUT_AND_STDERR,
         add_previous_output_in_env=False,
         # To replace a step is to take it back and do it again, never the other way round.

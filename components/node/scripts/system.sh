@@ -107,6 +107,7 @@ ExecStop=/usr/sbin/nft delete table inet inference
 WantedBy=multi-user.target
 END
     settle
+    if [ -z "$CHECK" ] && ! systemctl is-active --quiet inference-firewall.service; then take_back_unless_proven; fi
     unit inference-firewall.service
 }
 load_firewall() {
