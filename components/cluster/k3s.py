@@ -11,6 +11,7 @@ import yaml
 from pulumi_command import remote
 
 from components.cluster.cluster import Cluster
+from components.cluster.gpus import advertised_gpus
 from components.cluster.settings import ClusterSettings, K3s
 from components.node.gpu_node import GpuNode
 from components.node.ports import API
@@ -69,7 +70,10 @@ class K3sCluster(pulumi.ComponentResource):
             upsert_existing_objects=True,
             opts=self._child,
         )
-        self.cluster = Cluster(settings=settings, provider=provider, kubeconfig=kubeconfig, ready=(last, *joined))
+        nodes = (last, *joined)
+        connection = hosts[servers[0].name].connection
+        gpus = advertised_gpus(name, settings, connection, provider=provider, after=nodes, opts=self._child)
+        self.cluster = Cluster(settings=settings, provider=provider, kubeconfig=kubeconfig, ready=(*nodes, *gpus))
         self.register_outputs({})
 
     def _servers(self, servers: Sequence[Host], nodes: Mapping[str, GpuNode]) -> remote.Command:
@@ -139,6 +143,8 @@ class K3sCluster(pulumi.ComponentResource):
             "DRAIN_SECONDS": str(self._k3s.drain_seconds),
             "PASSWORDS": ", ".join(f"{one.name}.node-password.k3s" for one in self._settings.nodes),
             "MAINTENANCE": maintenance,
+            # A container runtime that came later is found by a restart, which the script sees to.
+            "DRIVER": node.driver,
         }
         return run_step(
             f"{self._name}-{host.name}-k3s",

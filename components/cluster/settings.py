@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, StringConstraints
 
-from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest
+from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest, NodeAccelerator
 from components.node.settings import Host, NodeGroup, NodeShape, SimulatedHost, shapes
 from components.node.versions import K3S
 from components.section import Labels, Name, Section, rule
@@ -50,9 +50,9 @@ class ClusterSettings(Section):
     def candidates(self, request: AcceleratorRequest, labels: Labels) -> Iterator[NodeShape]:
         """The nodes whose accelerator, product and labels fit, whatever is free on them."""
         for shape in self.shapes:
-            accelerator = shape.capacity.accelerator
-            gpus = accelerator.count if accelerator.kind == request.kind and request.gpus else 0
-            if gpus < request.gpus or (request.product and shape.labels.get(PRODUCT_LABEL) != request.product):
+            if _offers(shape.capacity.accelerator, request) < request.gpus:
+                continue
+            if request.product and shape.labels.get(PRODUCT_LABEL) != request.product:
                 continue
             if all(shape.labels.get(key) == value for key, value in labels.items()):
                 yield shape
@@ -74,11 +74,22 @@ class ClusterSettings(Section):
         found = {group for shape in self.candidates(request, {}) for group in shape.capacity.accelerator.groups}
         return tuple(sorted(found)) if request.gpus else ()
 
+    @property
+    def shares(self) -> bool:
+        """Whether any of its nodes shares its GPUs."""
+        return any(shape.capacity.accelerator.sharing for shape in self.shapes)
+
     def gpus(self) -> dict[str, int]:
-        """All GPUs of the cluster by resource name."""
+        """All GPUs of the cluster, or parts of them, by resource name."""
         total: dict[str, int] = {}
         for shape in self.shapes:
             resource = ACCELERATORS[shape.capacity.accelerator.kind].resource
             if resource:
-                total[resource] = total.get(resource, 0) + shape.capacity.accelerator.count
+                total[resource] = total.get(resource, 0) + shape.capacity.accelerator.advertised
         return total
+
+
+def _offers(accelerator: NodeAccelerator, request: AcceleratorRequest) -> int:
+    """GPUs of the sort that is asked for: whole ones, or parts."""
+    fits = accelerator.kind == request.kind and request.gpus and request.shared == bool(accelerator.sharing)
+    return accelerator.advertised if fits else 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pulumi
 
-from components.accelerators import ACCELERATOR_LABEL, ACCELERATORS, PRODUCT_LABEL
+from components.accelerators import ACCELERATOR_LABEL, ACCELERATORS, PRODUCT_LABEL, SHARED_LABEL
 from components.cluster.settings import ClusterSettings
 from components.engines.engine import Engine, Workload
 from components.section import byte_count
@@ -81,6 +81,8 @@ def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
     selector = dict(engine.node_selector)
     if request.gpus:
         selector[ACCELERATOR_LABEL] = request.kind
+    if request.gpus and cluster.shares:
+        selector[SHARED_LABEL] = str(request.shared).lower()
     if request.product:
         selector[PRODUCT_LABEL] = request.product
     taints = cluster.tolerated(request, selector)

@@ -1,5 +1,6 @@
 """Which driver a host needs, and from where."""
 
+from components.accelerators import Mig
 from components.node.settings import Drivers, Host, Mirror
 from components.node.step import SCRIPTS, Step
 from components.node.versions import (
@@ -33,12 +34,23 @@ def driver_step(host: Host, drivers: Drivers, mirror: Mirror) -> Step | None:
     return Step(name="driver", script=SCRIPTS / "cuda.sh", variables=_cuda(drivers, mirror))
 
 
+def mig_step(host: Host) -> Step | None:
+    """The step that cuts its GPUs into instances."""
+    sharing = host.accelerator.sharing
+    if not isinstance(sharing, Mig):
+        return None
+    return Step(
+        name="mig", script=SCRIPTS / "mig.sh", variables={"PROFILE": sharing.profile, "PARTS": str(sharing.parts)}
+    )
+
+
 def proof(host: Host) -> dict[str, str]:
     """What `prove.sh` looks for."""
     return {
         "NODE": host.name,
         "KIND": host.accelerator.kind,
         "GPUS": str(host.accelerator.count),
+        "VRAM_MIB": str(byte_count(host.accelerator.memory) // 2**20) if host.accelerator.memory else "",
         "ROCM_GROUPS": " ".join(map(str, host.accelerator.groups)),
     }
 

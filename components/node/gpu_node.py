@@ -6,7 +6,7 @@ import pulumi
 from pulumi_command import remote
 
 from components.node.connection import TRIES_AFTER_REBOOT, connection
-from components.node.driver import driver_step, proof
+from components.node.driver import driver_step, mig_step, proof
 from components.node.firewall import rules
 from components.node.ports import API, ETCD, KUBELET
 from components.node.settings import Drivers, Host, Mirror, System
@@ -20,6 +20,8 @@ class GpuNode(pulumi.ComponentResource):
     ready: pulumi.Resource
     """The last step: what comes next on this host depends on it."""
     connection: remote.ConnectionArgsDict
+    driver: str = ""
+    """Changes whenever the driver does; empty where nothing is installed."""
 
     def __init__(
         self,
@@ -62,10 +64,13 @@ class GpuNode(pulumi.ComponentResource):
         if step:
             driver = run_step(f"{self._name}-driver", step, self.connection, after=[self.ready], opts=self._child)
             # Once more whenever the driver changes: whether a restart is needed, the host knows.
-            changed = {"DRIVER": step.identity({name: str(value) for name, value in step.variables.items()})}
+            self.driver = step.identity({name: str(value) for name, value in step.variables.items()})
+            changed = {"DRIVER": self.driver}
             self.ready = self._inspect("reboot", {"NODE": self._host.name, **changed}, self.connection, after=driver)
             proven |= changed
         self.ready = self._inspect("prove", proven, patient, after=self.ready)
+        if partition := mig_step(self._host):
+            self.ready = run_step(f"{self._name}-mig", partition, self.connection, after=[self.ready], opts=self._child)
 
     def _inspect(
         self, script: str, variables: Mapping[str, str], reached: remote.ConnectionArgsDict, *, after: pulumi.Resource

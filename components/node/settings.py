@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints
 
-from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL, NodeAccelerator
+from components.accelerators import NodeAccelerator
 from components.node.versions import K3S_DOWNLOADS
 from components.section import LabelKey, Labels, Name, Quantity, Section, rule
 
@@ -236,9 +236,7 @@ def shapes(machine: Host | SimulatedHost | NodeGroup) -> Iterator[NodeShape]:
         labels["node.kubernetes.io/instance-type"] = machine.instance_type
     else:
         labels["kubernetes.io/hostname"] = machine.name
-    labels[ACCELERATOR_LABEL] = machine.accelerator.kind
-    if machine.accelerator.product:
-        labels[PRODUCT_LABEL] = machine.accelerator.product
+    labels |= machine.accelerator.labels
     count = machine.size if isinstance(machine, NodeGroup) else 1
     for index in range(count):
         name = f"{machine.name}-{index}" if isinstance(machine, NodeGroup) else machine.name

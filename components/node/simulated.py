@@ -59,7 +59,7 @@ def _resources(shape: NodeShape) -> dict[str, str]:
         "pods": PODS_PER_NODE,
     }
     gpu = ACCELERATORS[capacity.accelerator.kind].resource
-    return resources | ({gpu: str(capacity.accelerator.count)} if gpu else {})
+    return resources | ({gpu: str(capacity.accelerator.advertised)} if gpu else {})
 
 
 def _volume(name: str, shape: NodeShape, *, storage_class: str, opts: pulumi.ResourceOptions) -> None:

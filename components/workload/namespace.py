@@ -1,6 +1,7 @@
 """A namespace that is closed until something opens it."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -27,7 +28,7 @@ class Quota(Section):
 
 
 class Namespace(pulumi.ComponentResource):
-    """A namespace with `restricted` pod security, default-deny network policies and a quota.
+    """A namespace with pod security, `restricted` if not said otherwise, default-deny network policies and a quota.
 
     All pods in it may ask the cluster's DNS; every other connection needs a NetworkPolicy of its own.
     """
@@ -41,10 +42,15 @@ class Namespace(pulumi.ComponentResource):
         *,
         quota: Quota,
         gpus: Mapping[str, int] | None = None,
+        security: Literal["restricted", "privileged"] = "restricted",
         keep: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make `namespace`; `gpus` bounds GPU requests by resource name, `keep` leaves it behind on destroy."""
+        """Make `namespace`.
+
+        `gpus` bounds GPU requests by resource name; `security` is the pod security that is enforced; `keep` leaves it
+        behind on destroy.
+        """
         super().__init__("inference:workload:Namespace", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.namespace = kubernetes.core.v1.Namespace(
@@ -53,10 +59,10 @@ class Namespace(pulumi.ComponentResource):
                 "name": namespace,
                 "labels": {
                     "app.kubernetes.io/part-of": "inference",
-                    "pod-security.kubernetes.io/enforce": "restricted",
+                    "pod-security.kubernetes.io/enforce": security,
                     "pod-security.kubernetes.io/enforce-version": "latest",
-                    "pod-security.kubernetes.io/warn": "restricted",
-                    "pod-security.kubernetes.io/audit": "restricted",
+                    "pod-security.kubernetes.io/warn": security,
+                    "pod-security.kubernetes.io/audit": security,
                 },
             },
             opts=child.merge(pulumi.ResourceOptions(retain_on_delete=keep)),

@@ -100,6 +100,11 @@ def _no_accelerator(engine: AnyEngine, cluster: str, labelled: Sequence[NodeShap
         message = f'no {of} in "{cluster}"{suffix} has product {echo(request.product)}{there_are("", products)}'
         return ("accelerator", "product"), message
     fitting = [node for node in of_kind if request.product in (None, node.labels.get(PRODUCT_LABEL))]
-    most = max(node.capacity.accelerator.count for node in fitting)
+    alike = [node for node in fitting if bool(node.capacity.accelerator.sharing) == request.shared]
+    if not alike:
+        there = "no node there shares its GPUs" if request.shared else "all nodes there share theirs"
+        which = "a part of a GPU" if request.shared else "whole GPUs"
+        return ("accelerator", "shared"), f'asks for {which} in "{cluster}", and {there}'
+    most = max(node.capacity.accelerator.advertised for node in alike)
     largest = f'the largest node{suffix} in "{cluster}" has {most}'
     return ("accelerator",), f"asks for {request.gpus} {kind} GPUs on one node; {largest}"

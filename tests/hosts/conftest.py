@@ -39,12 +39,21 @@ def place(hosts_can_be_made: None, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def releases(hosts_can_be_made: None, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:  # noqa: ARG001
-    """The stand-in for k3s, by version."""
+def go() -> Path:
+    """The Go compiler, which makes stand-ins."""
     try:
-        go = golang.find(this_platform())
+        return golang.find(this_platform())
     except ToolchainError as error:
         pytest.skip(f"no stand-in for k3s: {error}")
+
+
+@pytest.fixture(scope="session")
+def releases(
+    hosts_can_be_made: None,  # noqa: ARG001
+    go: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Mapping[str, Path]:
+    """The stand-in for k3s, by version."""
     directory = tmp_path_factory.mktemp("k3s")
     return {version: k3s.built(version, directory, go) for version in (k3s.FIRST, k3s.NEXT)}
 

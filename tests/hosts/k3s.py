@@ -39,10 +39,14 @@ def components(directory: Path) -> Path:
 
 def built(version: str, directory: Path, go: Path) -> Path:
     """The program, of this version."""
-    program = directory / f"k3s-{version}"
+    return compiled(SOURCE, directory / f"k3s-{version}", go, flags=f"-X main.version={version}")
+
+
+def compiled(source: Path, program: Path, go: Path, *, flags: str = "") -> Path:
+    """One static program from the module in `source`."""
     subprocess.run(
-        [go, "build", "-trimpath", "-ldflags", f"-s -w -X main.version={version}", "-o", str(program), "."],
-        cwd=SOURCE,
+        [go, "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", str(program), "."],
+        cwd=source,
         env=os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-buildvcs=false"},
         check=True,
         capture_output=True,

@@ -54,10 +54,15 @@ def entry(machine: Machine, *, role: str) -> dict[str, Any]:
 def created(state: Path, stack: Mapping[str, Any], key: Path) -> Deployment:
     """The stack, with its secrets, not yet up."""
     deployment = Deployment(state=state, stack="onprem")
+    create(deployment, stack, key)
+    return deployment
+
+
+def create(deployment: Deployment, stack: Mapping[str, Any], key: Path) -> None:
+    """Its settings and secrets."""
     deployment.create(stack)
     deployment.set_secret("sshPrivateKey", key.read_text())
     deployment.set_secret("storeSecretKey", "never-asked-for")
-    return deployment
 
 
 def connections(machine: Machine) -> int:

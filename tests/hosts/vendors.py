@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
 
 BOOTED_SINCE = '[ "$(cat /proc/sys/kernel/random/boot_id)" != "$(cat /var/lib/stub-boot)" ]'
@@ -25,9 +26,39 @@ ExecStart=/bin/true
 [Install]
 WantedBy=multi-user.target
 """
+GPUS = "/var/lib/stub-gpus"
+"""On a host: how many GPUs the stub of NVIDIA's driver finds; 1 if not there."""
 NVIDIA_SMI = f"""#!/bin/sh
 {BOOTED_SINCE} || {{ echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."; exit 9; }}
-echo "GPU 0: Stub (UUID: GPU-00000000)"
+last=$(($(cat {GPUS} 2>/dev/null || echo 1) - 1))
+mig=/run/stub-mig
+case "$*" in
+*memory.total*) for gpu in $(seq 0 $last); do echo 24564; done ;;
+*mig.mode.current*) for gpu in $(seq 0 $last); do [ -e $mig ] && echo Enabled || echo Disabled; done ;;
+--multi-instance-gpu=1) : >$mig ;;
+--multi-instance-gpu=0) rm -f $mig ;;
+"mig --destroy-compute-instance") [ -s $mig ] || exit 6 ;;
+"mig --destroy-gpu-instance") : >$mig ;;
+"mig --create-gpu-instance"*) echo "$3" | tr , '\n' >$mig ;;
+--list-gpus)
+    for gpu in $(seq 0 $last); do
+        echo "GPU $gpu: Stub (UUID: GPU-$gpu)"
+        [ ! -s $mig ] || sed 's/.*/  MIG &     Device  0: (UUID: MIG-0)/' $mig
+    done ;;
+*) exit 2 ;;
+esac
+"""
+NVIDIA_RUNTIME = """#!/bin/sh
+# Tells a container how many GPUs there are, where the real one gives it the driver.
+for argument; do
+    [ "$last" != --bundle ] || bundle=$argument
+    last=$argument
+done
+list=$(nvidia-smi --list-gpus)
+gpus=STAND_IN_GPUS=$(echo "$list" | grep -c '^GPU')
+mig=STAND_IN_MIG=$(echo "$list" | grep -c '^ *MIG')
+[ -z "$bundle" ] || sed -i "s|\\"env\\":\\[|&\\"$gpus\\",\\"$mig\\",|" "$bundle/config.json"
+exec runc "$@"
 """
 LOADED_KFD = """[ ! -d /sys/class/kfd ] || exit 0
 for class in /sys/class/*; do
@@ -93,7 +124,11 @@ def packages(kernel: str) -> Mapping[str, tuple[Package, ...]]:
         ),
         "nvidia-toolkit": (
             Package(name="nvidia-container-toolkit", version="1.19.0-1"),
-            Package(name="nvidia-container-toolkit", version="1.20.0-1"),
+            Package(
+                name="nvidia-container-toolkit",
+                version="1.20.0-1",
+                files={"usr/bin/nvidia-container-runtime": NVIDIA_RUNTIME},
+            ),
         ),
         "amdgpu": (
             headers,
@@ -164,3 +199,18 @@ def _built(package: Package, directory: Path) -> Path:
         ["dpkg-deb", "--root-owner-group", "--build", str(root), str(target)], check=True, capture_output=True
     )
     return target
+
+
+def plug_in(machine: Machine, vendor: str, *, cards: int) -> None:
+    """Cards on the PCI bus of a host, until it reboots; and as many in the stub of NVIDIA's driver, for good."""
+    machine.run(f"echo {cards} >{GPUS}")
+    for card in range(cards):
+        machine.run(
+            f"mkdir -p /run/pci/{card} && echo {vendor} >/run/pci/{card}/vendor && echo 0x030000 >/run/pci/{card}/class"
+        )
+    machine.run("mount --bind /run/pci /sys/bus/pci/devices")
+
+
+def unplug(machine: Machine) -> None:
+    """As before."""
+    machine.run(f"rm -f {GPUS}")

@@ -13,11 +13,13 @@ from tests.unit.recording import REPOSITORY, record, stack_settings
 CHECKOV = REPOSITORY / ".venv-checkov" / "bin" / "checkov"
 
 
+@pytest.mark.parametrize("stack", ["dev", "onprem"])
 @pytest.mark.skipif(not CHECKOV.exists(), reason="checkov is not installed; get it with: make lint")
 def test_checkov_finds_no_failed_check_without_a_reason_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording = record(stack_settings("dev"), stack="dev", monkeypatch=monkeypatch)
+    secrets = {"sshPrivateKey": "key"} if stack == "onprem" else {}
+    recording = record(stack_settings(stack), stack=stack, monkeypatch=monkeypatch, secrets=secrets)
     for number, manifest in enumerate(manifests(recording)):
         (tmp_path / f"{number:03}.json").write_text(json.dumps(manifest))
     command = [CHECKOV, "--config-file", REPOSITORY / ".checkov.yaml", "--directory", tmp_path, "--output", "json"]

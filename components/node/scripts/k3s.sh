@@ -17,6 +17,7 @@ state() {
     [ -z "${REGISTRIES-}" ] || file /etc/rancher/k3s/registries.yaml 600 restart_k3s <<<"$REGISTRIES"
     program
     [ -z "$CHECK" ] || return 0
+    container_runtimes
     settle
     await_node
     release
@@ -89,6 +90,16 @@ restart_k3s() {
     STARTED=$(date --utc +%FT%T)
     systemctl reset-failed "$SERVICE" 2>/dev/null || true
     systemctl restart --no-block "$SERVICE"
+}
+
+# k3s looks for other container runtimes than its own only when it starts.
+container_runtimes() {
+    local known=/var/lib/rancher/k3s/agent/etc/containerd/config.toml
+    [ -e $known ] || return 0
+    if command -v nvidia-container-runtime >/dev/null && ! grep -q nvidia $known; then
+        say "restarts k3s, which has not seen nvidia-container-runtime yet"
+        later restart_k3s
+    fi
 }
 
 # --- The node in its cluster.

@@ -12,6 +12,9 @@ import (
 
 const agent = data + "agent/"
 
+// nvidiaRuntime is looked for at each start, as k3s does, and offered to pods when it is there.
+const nvidiaRuntime = "/usr/bin/nvidia-container-runtime"
+
 func startAgent(c *config, isServer bool, ended chan error) error {
 	server, token := c.server, c.token
 	if isServer {
@@ -92,7 +95,11 @@ func writeRuntime() error {
 			}
 		}
 	}
-	return write(agent+"etc/containerd/config.toml", []byte(strings.ReplaceAll(runtime, "CERTIFICATES", certificates)))
+	text = []byte(strings.ReplaceAll(runtime, "CERTIFICATES", certificates))
+	if _, err := os.Stat(nvidiaRuntime); err == nil {
+		text = append(text, strings.ReplaceAll(otherRuntime, "PROGRAM", nvidiaRuntime)...)
+	}
+	return write(agent+"etc/containerd/config.toml", text)
 }
 
 func writeNetwork(cidr string) {

@@ -49,6 +49,13 @@ const runtime = `version = 2
         SystemdCgroup = false
 `
 
+const otherRuntime = `    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia.options]
+        BinaryName = "PROGRAM"
+        SystemdCgroup = false
+`
+
 const network = `{"cniVersion": "1.0.0", "name": "k3s", "plugins": [
  {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true,
   "ipam": {"type": "host-local", "ranges": [[{"subnet": "SUBNET"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
