@@ -2,9 +2,9 @@
 
 import argparse
 
-from benchmarks import apply, first_run, preview
+from benchmarks import apply, first_run, hosts, k3s_ansible, preview
 
-BENCHMARKS = {"first-run": first_run, "preview": preview, "apply": apply}
+BENCHMARKS = {"first-run": first_run, "preview": preview, "apply": apply, "hosts": hosts, "k3s-ansible": k3s_ansible}
 
 
 def main() -> None:

@@ -92,6 +92,7 @@ class K3sCluster(pulumi.ComponentResource):
                 "write-kubeconfig-mode": "0600",
                 "secrets-encryption": True,
                 "disable": ["traefik", "servicelb"],
+                "default-local-storage-path": self._k3s.volumes,
             }
             if len(servers) > 1:
                 config |= {"cluster-init": True} if host is first else {"server": _url(first)}
@@ -143,6 +144,8 @@ class K3sCluster(pulumi.ComponentResource):
             "DRAIN_SECONDS": str(self._k3s.drain_seconds),
             "PASSWORDS": ", ".join(f"{one.name}.node-password.k3s" for one in self._settings.nodes),
             "MAINTENANCE": maintenance,
+            "VOLUMES": self._k3s.volumes,
+            "PURGE": "yes" if self._k3s.purge_data else "",
             # A container runtime that came later is found by a restart, which the script sees to.
             "DRIVER": node.driver,
         }

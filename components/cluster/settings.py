@@ -21,6 +21,14 @@ class K3s(Section):
         rule("a release of k3s", example=K3S),
     ] = K3S
     """Release to run. A change upgrades servers first, one node at a time, around running pods."""
+    volumes: Annotated[
+        str,
+        StringConstraints(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,}$", max_length=200),
+        rule("an absolute path of two or more parts", example="/srv/volumes"),
+    ] = "/var/lib/inference-volumes"
+    """Where hosts keep volumes, models among them: outside of what k3s removes when it is uninstalled."""
+    purge_data: bool = False
+    """Remove the volumes from a host when it is given back. An `up` must have seen it before the `destroy`."""
     drain_seconds: Annotated[PositiveInt, Field(le=86400)] = 600
     """How long pods may take to leave a node before an upgrade, or before it is removed, stops with an error."""
 

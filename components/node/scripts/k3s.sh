@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # k3s on this host: a server or an agent of a cluster; a new version comes in turn, around running pods.
 # Knows from its variables: NODE ROLE VERSION DOWNLOADS INSTALLER CONFIG REGISTRIES ADDRESS LABELS TAINTS DRAIN_SECONDS
-# and, on an agent, MAINTENANCE: a kubeconfig that may take nodes out of service and out of the cluster.
+# VOLUMES PURGE, and, on an agent, MAINTENANCE: a kubeconfig that may take nodes out of service and out of the cluster.
 
 STEP=${STEP:-k3s}
 # shellcheck source=SCRIPTDIR/host.sh
@@ -285,6 +285,17 @@ undo_k3s() {
     [ ! -x "/usr/local/bin/$1-uninstall.sh" ] || "/usr/local/bin/$1-uninstall.sh" >/dev/null 2>&1
     rm -rf /etc/rancher/node /var/lib/rancher/k3s $PROGRAM
     rmdir --ignore-fail-on-non-empty /etc/rancher /var/lib/rancher 2>/dev/null || true
+    volumes
+}
+
+# Data outlives the cluster, unless settings say otherwise; and even then only what k3s calls a volume is removed.
+volumes() {
+    [ -d "${VOLUMES:=}" ] || return 0
+    if [ -n "${PURGE-}" ]; then
+        say "removes all volumes in $VOLUMES"
+        rm -rf "$VOLUMES"/pvc-*
+    fi
+    rmdir "$VOLUMES" 2>/dev/null || say "keeps what is in $VOLUMES; k3s.purgeData would remove volumes"
 }
 
 leave() {

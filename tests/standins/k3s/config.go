@@ -18,7 +18,7 @@ type config struct {
 var ignored = map[string]bool{
 	"cluster-init": true, "disable": true, "secrets-encryption": true, "write-kubeconfig-mode": true,
 	"kubelet-arg": true, "default-runtime": true, "docker": true, "protect-kernel-defaults": true,
-	"flannel-backend": true, "kube-apiserver-arg": true,
+	"flannel-backend": true, "default-local-storage-path": true, "kube-apiserver-arg": true,
 }
 
 func readConfig() (*config, error) {
