@@ -1,5 +1,6 @@
 """The program's own stack `onprem` on test hosts, and what can be seen of a host from outside of it."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,6 +64,33 @@ def create(deployment: Deployment, stack: Mapping[str, Any], key: Path) -> None:
     deployment.create(stack)
     deployment.set_secret("sshPrivateKey", key.read_text())
     deployment.set_secret("storeSecretKey", "never-asked-for")
+
+
+def sent(deployment: Deployment, name: str) -> str:
+    """What a host was sent by a resource of this name; a step's variables are secrets of the stack's state."""
+    exported = json.loads(deployment.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]
+    found = next(one for one in exported["resources"] if one["urn"].endswith(f"::{name}"))["inputs"]["stdin"]
+    return found if isinstance(found, str) else json.loads(found["plaintext"])
+
+
+_CHECK = """
+eval "$(head -n -1)"
+directory=$(mktemp -d)
+printf %s "$SCRIPT" >"$directory/script.sh"
+printf %s "$LIBRARY" >"$directory/host.sh"
+set -a
+eval "$VARIABLES"
+bash "$directory/script.sh" --check
+rm -r "$directory"
+"""
+"""Takes a step apart as its runner does, and only asks what it would change."""
+
+
+def assert_nothing_to_change(machine: Machine, step: str, text: str) -> None:
+    """Neither asked nor done once more, from whatever directory."""
+    assert "nothing to change" in machine.run(f"cd /usr && {_CHECK}", stdin=text)
+    machine.run(f"rm /var/lib/inference/{step}/done")
+    assert "nothing to change" in machine.run("cd /srv && bash -s up", stdin=text)
 
 
 def connections(machine: Machine) -> int:
