@@ -1,9 +1,12 @@
 """Building a tool from the Go modules pinned under `modules/`, for networks that reach only package mirrors."""
 
 import collections
+import contextlib
 import os
+import signal
 import subprocess
 import threading
+from collections.abc import Generator
 from pathlib import Path
 
 from toolchain import golang, installed, places
@@ -32,30 +35,58 @@ def _build(tool: Tool, go: Path, output: Path, step: Step) -> None:
     last = collections.deque[str](maxlen=_SHOWN_LINES)
     # No cgo: the same static binary whether or not a C compiler is there. No other Go than the one chosen.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    with subprocess.Popen(
-        [go, "build", *flags, tool.source.package],
-        cwd=MODULES / tool.source.family,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    ) as process:
-        stop = threading.Timer(_LIMIT_SECONDS, process.kill)
-        stop.start()
-        try:
-            packages = 0
-            for line in process.stderr or ():
-                last.append(line.strip())
-                downloads = line.startswith("go: downloading")
-                packages += not downloads
-                step.detail = "downloading modules" if downloads else f"{packages} packages"
-        except BaseException:  # an interrupt above all: do not leave a compiler behind
+    process: subprocess.Popen[str] | None = None
+    try:
+        with _interrupts_held():  # while it is started, or nobody would know whom to stop
+            process = subprocess.Popen(
+                [go, "build", *flags, tool.source.package],
+                cwd=MODULES / tool.source.family,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
+        _watch(process, last, step)
+    except BaseException:  # an interrupt above all: do not leave a compiler behind
+        if process:
             process.terminate()
-            raise
-        finally:
-            stop.cancel()
+            process.wait()
+        raise
     if process.returncode:
         words = "\n".join(["the compiler stopped:", *(f"    {line}" for line in last)])
         raise Unavailable(words if last else f"go build ended with {process.returncode}")
+
+
+def _watch(process: "subprocess.Popen[str]", last: collections.deque[str], step: Step) -> None:
+    """Until it ends, or is stopped for taking too long."""
+    stop = threading.Timer(_LIMIT_SECONDS, process.kill)
+    stop.daemon = True
+    stop.start()
+    packages = 0
+    assert process.stderr
+    with process.stderr as lines:
+        for line in lines:
+            last.append(line.strip())
+            downloads = line.startswith("go: downloading")
+            packages += not downloads
+            step.detail = "downloading modules" if downloads else f"{packages} packages"
+    process.wait()
+    stop.cancel()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Generator[None]:
+    """Those that come are raised in the end."""
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
