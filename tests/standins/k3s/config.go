@@ -11,12 +11,12 @@ import (
 type config struct {
 	server, token, agentToken, nodeName, nodeIP string
 	names, labels, taints, resolver             []string
-	accepted                                    map[string]bool
+	isMany                                      bool // one of several servers
 }
 
 // Keys that real k3s acts on and that mean nothing here.
 var ignored = map[string]bool{
-	"cluster-init": true, "disable": true, "secrets-encryption": true, "write-kubeconfig-mode": true,
+	"disable": true, "secrets-encryption": true, "write-kubeconfig-mode": true,
 	"kubelet-arg": true, "default-runtime": true, "docker": true, "protect-kernel-defaults": true,
 	"flannel-backend": true, "kube-apiserver-arg": true,
 }
@@ -67,6 +67,9 @@ func (c *config) set(key, value string) error {
 	switch key {
 	case "server":
 		c.server = value
+		c.isMany = true
+	case "cluster-init":
+		c.isMany = value == "true"
 	case "token":
 		c.token = value
 	case "agent-token":
