@@ -118,6 +118,12 @@ class Deployment:
         """The stack's state, secrets still encrypted."""
         return json.loads(self.pulumi("stack", "export").stdout)["deployment"]
 
+    def sent(self, name: str) -> str:
+        """What a host was sent by this resource: secret, since a step's variables are in it."""
+        exported = json.loads(self.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]
+        found = next(one for one in exported["resources"] if one["urn"].endswith(f"::{name}"))
+        return json.loads(found["inputs"]["stdin"]["plaintext"])
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in plain text."""
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)

@@ -15,15 +15,18 @@ _LEFT_BY_EVERY_BOOT = re.compile(
 )
 
 
-def settings(mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], **more: Any) -> dict[str, Any]:
-    """The first host of each cluster is its server. No engines: an empty platform."""
+def settings(
+    mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], *, servers: int = 1, **more: Any
+) -> dict[str, Any]:
+    """The first hosts of each cluster are its servers. No engines: an empty platform."""
     return {
         "target": "onprem",
         "clusters": [
             {
                 "name": name,
                 "nodes": [
-                    entry(machine, role="agent" if index else "server") for index, machine in enumerate(machines)
+                    entry(machine, role="server" if index < servers else "agent")
+                    for index, machine in enumerate(machines)
                 ],
             }
             for name, machines in clusters.items()

@@ -1,6 +1,5 @@
 """Two bare Debian hosts become a k3s cluster, are upgraded, and are given back as they were."""
 
-import json
 import subprocess
 import threading
 import time
@@ -174,7 +173,7 @@ def test_no_secret_can_be_read_where_it_does_not_belong(home: Home) -> None:
 def test_a_step_that_is_run_again_changes_nothing(home: Home, step: str) -> None:
     for machine in (home.server, home.agent):
         before = onprem.looks(machine)
-        text = _text(home, f"home-{machine.hostname}-{step}")
+        text = home.deployment.sent(f"home-{machine.hostname}-{step}")
         assert "nothing to change" in machine.run(f"cd /usr && {_CHECK}", stdin=text)
         machine.run(f"rm /var/lib/inference/{step}/done")
         assert "nothing to change" in machine.run("cd /srv && bash -s up", stdin=text)
@@ -229,13 +228,6 @@ bash "$directory/script.sh" --check
 rm -r "$directory"
 """
 """Takes a step apart as its runner does, and only asks what it would change."""
-
-
-def _text(home: Home, name: str) -> str:
-    """What a host was sent for a step: its variables are secrets of the stack's state."""
-    exported = json.loads(home.deployment.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]
-    found = next(one for one in exported["resources"] if one["urn"].endswith(f"::{name}"))["inputs"]["stdin"]
-    return json.loads(found["plaintext"])
 
 
 def _asked(machine: Machine, *, attempts: int = 1) -> str:

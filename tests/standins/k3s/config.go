@@ -58,9 +58,9 @@ func readConfig() (*config, error) {
 		}
 	}
 	if made.nodeIP == "" {
-		made.nodeIP = ownAddress()
+		made.nodeIP, err = ownAddress()
 	}
-	return made, nil
+	return made, err
 }
 
 func (c *config) set(key, value string) error {
@@ -101,12 +101,12 @@ func unquoted(value string) string {
 	return value
 }
 
-// ownAddress is the address of the interface that the default route leaves by.
-func ownAddress() string {
+// ownAddress is the address of the interface that the default route leaves by; without one, k3s does not start.
+func ownAddress() (string, error) {
 	connection, err := net.Dial("udp", "192.0.2.1:9")
 	if err != nil {
-		return "127.0.0.1"
+		return "", fmt.Errorf("unable to select an IP from default routes: %v", err)
 	}
 	defer connection.Close()
-	return connection.LocalAddr().(*net.UDPAddr).IP.String()
+	return connection.LocalAddr().(*net.UDPAddr).IP.String(), nil
 }
