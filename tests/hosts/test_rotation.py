@@ -108,8 +108,11 @@ def test_new_tokens_come_to_every_node_and_the_old_ones_are_worth_nothing(pair: 
         machine.run("journalctl --no-pager >/run/journal.txt")
         for secret in old:
             assert _files_with(machine, secret) == ""
+        arguments = (machine.root / "root/arguments").read_text(errors="replace")
+        assert "kubelet" in arguments
         for secret in (*old, *new):
-            assert secret not in (machine.root / "root/arguments").read_text(errors="replace")
+            assert secret not in arguments
+    assert CONFIG in _files_with(pair.server, new[0])
     pair.deployment.up("--expect-no-changes")
 
 
