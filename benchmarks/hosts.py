@@ -20,7 +20,7 @@ def run() -> list[str]:
         one = hosts.deployment({machines[0].hostname: machines[:1]})
         four = hosts.deployment({machine.hostname: (machine,) for machine in machines})
         one.up()  # the first has what later ones find: packages in the mirror, images in the page cache
-        texts = {step: onprem.sent(one, f"host-0-{step}") for step in STEPS}
+        texts = {step: one.sent(f"host-0-{step}") for step in STEPS}
         one.destroy()
         ours: list[float] = []
         by_hand: list[float] = []

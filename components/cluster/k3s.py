@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -58,9 +59,10 @@ class K3sCluster(pulumi.ComponentResource):
         }
         servers = [host for host in settings.nodes if host.role == "server"]
         agents = [host for host in settings.nodes if host.role == "agent"]
+        self._endpoint = settings.endpoint or servers[0].host
         last = self._servers(servers, hosts)
-        access = self._access(servers[0], hosts[servers[0].name], last)
-        joined = [self._agent(agent, hosts[agent.name], servers[0], access, last) for agent in agents]
+        access = self._access(hosts[servers[0].name], last)
+        joined = [self._agent(agent, hosts[agent.name], access, last) for agent in agents]
         kubeconfig = access["kubeconfig"]
         provider = kubernetes.Provider(
             f"{name}-provider",
@@ -82,21 +84,24 @@ class K3sCluster(pulumi.ComponentResource):
             "token": self._token("server-token"),
             "agent-token": self._token("agent-token"),
         }
+        names = dict.fromkeys(str(name) for name in (*(server.host for server in servers), self._endpoint))
         first = servers[0]
         step: remote.Command | None = None
         for host in servers:
             config: dict[str, pulumi.Input[object]] = {
                 **self._common(host),
                 **tokens,
-                "tls-san": [str(server.host) for server in servers],
+                "tls-san": list(names),
                 "write-kubeconfig-mode": "0600",
                 "secrets-encryption": True,
                 "disable": ["traefik", "servicelb"],
                 "default-local-storage-path": self._k3s.volumes,
             }
             if len(servers) > 1:
-                config |= {"cluster-init": True} if host is first else {"server": _url(first)}
-            step = self._step(host, nodes[host.name], config, after=[step] if step else [])
+                config |= {"cluster-init": True} if host is first else {"server": _url(first.host)}
+            peer = next((_url(other.host) for other in servers if other is not host), "")
+            alone: dict[str, pulumi.Input[str]] = {"PEER": peer, "FIRST": "yes" if host is first else ""}
+            step = self._step(host, nodes[host.name], config, alone, after=[step] if step else [])
         assert step, "a cluster without servers is refused with the settings"
         return step
 
@@ -104,16 +109,15 @@ class K3sCluster(pulumi.ComponentResource):
         self,
         host: Host,
         node: GpuNode,
-        server: Host,
         access: Mapping[str, pulumi.Output[str]],
         after: remote.Command,
     ) -> remote.Command:
         config: dict[str, pulumi.Input[object]] = {
             **self._common(host),
-            "server": _url(server),
+            "server": _url(self._endpoint),
             "token": access["agentToken"],
         }
-        return self._step(host, node, config, after=[after], maintenance=access["maintenance"])
+        return self._step(host, node, config, {"MAINTENANCE": access["maintenance"]}, after=[after])
 
     def _common(self, host: Host) -> Mapping[str, pulumi.Input[object]]:
         return {"node-name": host.name} | ({"node-taint": _taints(host)} if host.taint else {})
@@ -123,9 +127,9 @@ class K3sCluster(pulumi.ComponentResource):
         host: Host,
         node: GpuNode,
         config: Mapping[str, pulumi.Input[object]],
+        more: Mapping[str, pulumi.Input[str]],
         *,
         after: Sequence[pulumi.Resource],
-        maintenance: pulumi.Input[str] = "",
     ) -> remote.Command:
         version, mirror = self._k3s.version, self._mirror
         shape = next(shape for shape in self._settings.shapes if shape.name == host.name)
@@ -138,16 +142,17 @@ class K3sCluster(pulumi.ComponentResource):
             "INSTALLER": "" if mirror.k3s else K3S_INSTALLER.format(version=version.replace("+", "%2B")),
             "CONFIG": pulumi.Output.all(**config).apply(_yaml),
             "REGISTRIES": _yaml(registries(mirror.images)) if mirror.images else "",
-            "ADDRESS": str(self._settings.nodes[0].host),
+            "ADDRESS": str(self._endpoint),
             "LABELS": " ".join(f"{key}={value}" for key, value in sorted(ours.items())),
             "TAINTS": " ".join(_taints(host)),
             "DRAIN_SECONDS": str(self._k3s.drain_seconds),
             "PASSWORDS": ", ".join(f"{one.name}.node-password.k3s" for one in self._settings.nodes),
-            "MAINTENANCE": maintenance,
             "VOLUMES": self._k3s.volumes,
             "PURGE": "yes" if self._k3s.purge_data else "",
             # A container runtime that came later is found by a restart, which the script sees to.
             "DRIVER": node.driver,
+            "CERTIFICATES": str(self._k3s.rotation.certificates),
+            **more,
         }
         return run_step(
             f"{self._name}-{host.name}-k3s",
@@ -157,12 +162,19 @@ class K3sCluster(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _access(self, server: Host, node: GpuNode, after: remote.Command) -> Mapping[str, pulumi.Output[str]]:
-        """Secrets of the new cluster: `kubeconfig`, `maintenance` (a lesser one, for agents) and `agentToken`."""
+    def _access(self, node: GpuNode, after: remote.Command) -> Mapping[str, pulumi.Output[str]]:
+        """Secrets of the cluster: `kubeconfig`, `maintenance` (a lesser one, for agents) and `agentToken`.
+
+        Asked for once more after every rotation.
+        """
+        rotation = self._k3s.rotation
         said = query(
             f"{self._name}-access",
             SCRIPTS / "access.sh",
-            {"SERVER": _url(server)},
+            {
+                "SERVER": _url(self._endpoint),
+                "ROTATION": f"{rotation.tokens} {rotation.certificates}",
+            },
             node.connection,
             opts=self._child.merge(pulumi.ResourceOptions(depends_on=[after])),
         )
@@ -170,8 +182,14 @@ class K3sCluster(pulumi.ComponentResource):
 
     def _token(self, suffix: str) -> pulumi.Output[str]:
         """Kept in the stack's state: a server that is installed again takes the same."""
-        name = f"{self._name}-{suffix}"
-        return random.RandomPassword(name, length=TOKEN_LENGTH, special=False, opts=self._child).result
+        number = self._k3s.rotation.tokens
+        return random.RandomPassword(
+            f"{self._name}-{suffix}",
+            length=TOKEN_LENGTH,
+            special=False,
+            keepers={"rotation": str(number)} if number > 1 else None,
+            opts=self._child,
+        ).result
 
 
 def registries(mirror: str) -> Mapping[str, object]:
@@ -184,8 +202,8 @@ def _part(said: remote.Command, key: str) -> pulumi.Output[str]:
     return pulumi.Output.secret(said.stdout.apply(lambda text: b64decode(json.loads(text)[key]).decode().strip()))
 
 
-def _url(server: Host) -> str:
-    host = str(server.host)
+def _url(address: IPv4Address | IPv6Address | str) -> str:
+    host = str(address)
     return f"https://{f'[{host}]' if ':' in host else host}:{API}"
 
 

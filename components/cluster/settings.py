@@ -2,14 +2,24 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
-from pydantic import Field, PositiveInt, StringConstraints
+from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints
 
 from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest, NodeAccelerator
-from components.node.settings import Host, NodeGroup, NodeShape, SimulatedHost, shapes
+from components.node.settings import Host, HostName, NodeGroup, NodeShape, SimulatedHost, shapes, textual
 from components.node.versions import K3S
 from components.section import Labels, Name, Section, rule
+
+
+class Rotation(Section):
+    """New secrets for clusters over SSH, made whenever a number here becomes another one."""
+
+    tokens: PositiveInt = 1
+    """What servers and agents join with; all servers must be up. Snapshots of before need the old ones."""
+    certificates: PositiveInt = 1
+    """Those of all nodes, and the administrator's kubeconfig; k3s renews them by itself in their last months."""
 
 
 class K3s(Section):
@@ -31,6 +41,8 @@ class K3s(Section):
     """Remove the volumes from a host when it is given back. An `up` must have seen it before the `destroy`."""
     drain_seconds: Annotated[PositiveInt, Field(le=86400)] = 600
     """How long pods may take to leave a node before an upgrade, or before it is removed, stops with an error."""
+    rotation: Rotation = Rotation()
+    """New tokens and certificates; pods run on, and nodes take turns."""
 
 
 class ClusterSettings(Section):
@@ -40,6 +52,10 @@ class ClusterSettings(Section):
     """What engines and the store call it."""
     nodes: tuple[Host, ...] = ()
     """Hosts over SSH: target `onprem`."""
+    endpoint: Annotated[IPv4Address | IPv6Address | HostName | None, BeforeValidator(textual)] = Field(
+        default=None, examples=["192.168.1.10"]
+    )
+    """Load balancer or virtual IP in front of the servers among `nodes`; the first server's own address if not set."""
     simulated: tuple[SimulatedHost, ...] = ()
     """Nodes of an embedded control plane: target `dev`."""
     node_groups: tuple[NodeGroup, ...] = ()

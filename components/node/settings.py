@@ -32,7 +32,7 @@ def _whole(key: str) -> str:
     return key
 
 
-def _text(value: object) -> object:
+def textual(value: object) -> object:
     """Refuse numbers, which Python would take for an address."""
     if isinstance(value, int | float):
         raise ValueError("must be an IP address or a host name, in quotes")
@@ -91,7 +91,7 @@ class Capacity(Section):
 class Login(Section):
     """Where and as whom to log in over SSH."""
 
-    host: Annotated[IPv4Address | IPv6Address | HostName, BeforeValidator(_text)]
+    host: Annotated[IPv4Address | IPv6Address | HostName, BeforeValidator(textual)]
     """Its IP address or host name; no two hosts of a stack share one."""
     port: Annotated[int, Field(ge=1, le=65535)] = 22
     """Port of its SSH server."""

@@ -118,6 +118,13 @@ class Deployment:
         """The stack's state, secrets still encrypted."""
         return json.loads(self.pulumi("stack", "export").stdout)["deployment"]
 
+    def sent(self, name: str) -> str:
+        """What a host was sent by this resource; of a step it is secret, since its variables are in it."""
+        exported = json.loads(self.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]
+        found = next(one for one in exported["resources"] if one["urn"].endswith(f"::{name}"))
+        text = found["inputs"]["stdin"]
+        return text if isinstance(text, str) else json.loads(text["plaintext"])
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in plain text."""
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)

@@ -1,6 +1,5 @@
 """The program's own stack `onprem` on test hosts, and what can be seen of a host from outside of it."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,15 +15,18 @@ _LEFT_BY_EVERY_BOOT = re.compile(
 )
 
 
-def settings(mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], **more: Any) -> dict[str, Any]:
-    """The first host of each cluster is its server. No engines: an empty platform."""
+def settings(
+    mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], *, servers: int = 1, **more: Any
+) -> dict[str, Any]:
+    """The first hosts of each cluster are its servers. No engines: an empty platform."""
     return {
         "target": "onprem",
         "clusters": [
             {
                 "name": name,
                 "nodes": [
-                    entry(machine, role="agent" if index else "server") for index, machine in enumerate(machines)
+                    entry(machine, role="server" if index < servers else "agent")
+                    for index, machine in enumerate(machines)
                 ],
             }
             for name, machines in clusters.items()
@@ -64,13 +66,6 @@ def create(deployment: Deployment, stack: Mapping[str, Any], key: Path) -> None:
     deployment.create(stack)
     deployment.set_secret("sshPrivateKey", key.read_text())
     deployment.set_secret("storeSecretKey", "never-asked-for")
-
-
-def sent(deployment: Deployment, name: str) -> str:
-    """What a host was sent by a resource of this name; a step's variables are secrets of the stack's state."""
-    exported = json.loads(deployment.pulumi("stack", "export", "--show-secrets").stdout)["deployment"]
-    found = next(one for one in exported["resources"] if one["urn"].endswith(f"::{name}"))["inputs"]["stdin"]
-    return found if isinstance(found, str) else json.loads(found["plaintext"])
 
 
 _CHECK = """

@@ -173,7 +173,7 @@ def test_no_secret_can_be_read_where_it_does_not_belong(home: Home) -> None:
 def test_a_step_that_is_run_again_changes_nothing(home: Home, step: str) -> None:
     for machine in (home.server, home.agent):
         before = onprem.looks(machine)
-        onprem.assert_nothing_to_change(machine, step, onprem.sent(home.deployment, f"home-{machine.hostname}-{step}"))
+        onprem.assert_nothing_to_change(machine, step, home.deployment.sent(f"home-{machine.hostname}-{step}"))
         assert onprem.differences(before, machine) == {}
 
 

@@ -122,7 +122,7 @@ def test_a_second_up_changes_nothing(lab: Lab) -> None:
 def test_a_driver_that_is_installed_again_changes_nothing(lab: Lab) -> None:
     for machine in (lab.cuda, lab.rocm):
         before = onprem.looks(machine)
-        text = onprem.sent(lab.deployment, f"lab-{machine.hostname}-driver")
+        text = lab.deployment.sent(f"lab-{machine.hostname}-driver")
         onprem.assert_nothing_to_change(machine, "driver", text)
         assert onprem.differences(before, machine) == {}
 
@@ -165,7 +165,7 @@ def test_gpus_can_be_cut_into_instances_which_a_reboot_makes_again(lab: Lab) -> 
     assert lab.offered()["cuda"] == "14 nvidia.com/gpu"
     lab.cuda.run("nvidia-smi mig --destroy-gpu-instance; systemctl restart inference-mig")  # as a reboot does
     assert lab.cuda.run("nvidia-smi --list-gpus | grep -c 'MIG 1g.10gb'") == "14"
-    onprem.assert_nothing_to_change(lab.cuda, "mig", onprem.sent(lab.deployment, "lab-cuda-mig"))
+    onprem.assert_nothing_to_change(lab.cuda, "mig", lab.deployment.sent("lab-cuda-mig"))
     lab.deployment.up("--expect-no-changes")
 
     lab.deployment.write_settings(lab.settings())

@@ -85,6 +85,7 @@ def test_what_failed_is_taken_up_where_it_ended_and_each_host_is_a_cluster(two: 
 
 def test_data_of_a_cluster_with_another_token_is_named(two: Two) -> None:
     machine = two.hosts[0]
+    machine.run("rm /var/lib/rancher/k3s/server/token")
     token = next(one["urn"] for one in two.deployment.resources() if one["urn"].endswith("::radeon-server-token"))
     failed = two.deployment.up("--replace", token, check=False)
     assert failed.returncode != 0

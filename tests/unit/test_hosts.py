@@ -57,6 +57,47 @@ def test_a_missing_key_stops_the_program_with_the_command_that_sets_it(monkeypat
         record(stack_settings("onprem"), stack="onprem", monkeypatch=monkeypatch)
 
 
+@pytest.fixture
+def three_servers(monkeypatch: pytest.MonkeyPatch) -> Recording:
+    settings = stack_settings("onprem")
+    home = settings["clusters"][0]
+    more = [{**home["nodes"][0], "name": f"server-{n}", "host": f"192.168.1.4{n}"} for n in (2, 3)]
+    home |= {"endpoint": "k3s.lan", "nodes": [*home["nodes"], *more]}
+    settings["k3s"] = {"rotation": {"tokens": 2}}
+    return record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": "key"})
+
+
+def sent(recording: Recording, name: str) -> str:
+    found = next(one for one in recording.resources if one.name == name).inputs["stdin"]
+    return found if isinstance(found, str) else found["value"]
+
+
+def test_servers_form_a_chain_and_join_the_first(three_servers: Recording) -> None:
+    resources = {resource.name: resource for resource in three_servers.resources}
+    assert resources["home-aimax-k3s"].urn in resources["home-server-2-k3s"].dependencies
+    assert resources["home-server-2-k3s"].urn in resources["home-server-3-k3s"].dependencies
+    assert "cluster-init: true" in sent(three_servers, "home-aimax-k3s")
+    for name in ("server-2", "server-3"):
+        assert "server: https://192.168.1.20:6443" in sent(three_servers, f"home-{name}-k3s")
+
+
+def test_an_endpoint_is_what_agents_and_users_talk_to_and_what_certificates_name(three_servers: Recording) -> None:
+    assert "server: https://k3s.lan:6443" in sent(three_servers, "home-thor-k3s")
+    assert "SERVER=https://k3s.lan:6443" in sent(three_servers, "home-access")
+    for name in ("aimax", "server-2", "server-3"):
+        assert "- k3s.lan\n" in sent(three_servers, f"home-{name}-k3s")
+
+
+def test_tokens_are_made_anew_for_another_number_only(recording: Recording, three_servers: Recording) -> None:
+    def keepers(recording: Recording) -> list[Any]:
+        tokens = [one for one in recording.resources if one.name in ("home-server-token", "home-agent-token")]
+        return [one.inputs.get("keepers") for one in tokens]
+
+    assert keepers(recording) == [None, None]
+    assert keepers(three_servers) == [{"rotation": "2"}, {"rotation": "2"}]
+    assert sent(recording, "home-access") != sent(three_servers, "home-access")
+
+
 def test_agents_join_after_the_server_and_engines_come_after_all_nodes(recording: Recording) -> None:
     resources = {resource.name: resource for resource in recording.resources}
     urns = {name: resource.urn for name, resource in resources.items()}

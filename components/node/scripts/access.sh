@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints as JSON what others need to reach the cluster of this k3s server; all of it is secret.
-# Knows from its variables: SERVER, the API server's address as others see it
+# Knows from its variables: SERVER, the API server's address as others see it; and is run again when ROTATION is another
 
 set -euo pipefail
 

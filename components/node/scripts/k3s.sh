@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
 # k3s on this host: a server or an agent of a cluster; a new version comes in turn, around running pods.
 # Knows from its variables: NODE ROLE VERSION DOWNLOADS INSTALLER CONFIG REGISTRIES ADDRESS LABELS TAINTS DRAIN_SECONDS
-# VOLUMES PURGE, and, on an agent, MAINTENANCE: a kubeconfig that may take nodes out of service and out of the cluster.
+# VOLUMES PURGE CERTIFICATES, another number of which makes new ones; on a server PEER, the address of another one, if
+# there is any, and FIRST; on an agent MAINTENANCE: a kubeconfig that may take nodes out of service and of the cluster.
 
 STEP=${STEP:-k3s}
 # shellcheck source=SCRIPTDIR/host.sh
 . "$(dirname "${BASH_SOURCE[0]}")/host.sh"
 
-readonly PROGRAM=/usr/local/bin/k3s LOCK=inference-maintenance
+readonly PROGRAM=/usr/local/bin/k3s CONFIG_FILE=/etc/rancher/k3s/config.yaml LOCK=inference-maintenance
+readonly SERVER_DATA=/var/lib/rancher/k3s/server
 readonly READY_SECONDS=300 LOCK_SECONDS=7200 RESTARTS=20
 SERVICE=k3s
 [ "${ROLE-}" != agent ] || SERVICE=k3s-agent
 
 state() {
-    file /etc/rancher/k3s/config.yaml 600 restart_k3s <<<"$CONFIG"
+    tokens
+    file $CONFIG_FILE 600 restart_k3s <<<"$CONFIG"
     [ -z "${REGISTRIES-}" ] || file /etc/rancher/k3s/registries.yaml 600 restart_k3s <<<"$REGISTRIES"
     program
+    certificates
     [ -z "$CHECK" ] || return 0
     container_runtimes
     settle
@@ -87,9 +91,76 @@ restart_k3s() {
     [ -e "/etc/systemd/system/$SERVICE.service" ] || return 0
     systemctl daemon-reload
     systemctl enable --quiet "$SERVICE"
-    STARTED=$(date --utc +%FT%T)
+    systemctl stop "$SERVICE" # so that what its journal says from now on is of the new one
+    STARTED=$(date --utc +%FT%T.%6N)
     systemctl reset-failed "$SERVICE" 2>/dev/null || true
-    systemctl restart --no-block "$SERVICE"
+    systemctl start --no-block "$SERVICE"
+}
+
+# --- New tokens and certificates. Pods run on while k3s restarts, so nodes take turns, and are not drained.
+
+token_of() { sed -n "s/^token: *['\"]*\([^'\"]*\).*/\1/p" "$@"; }
+
+# The server token seals the datastore, so one server tells the cluster of a new one before any is restarted with it.
+tokens() {
+    local old new
+    new=$(token_of <<<"$CONFIG")
+    [ -e $CONFIG_FILE ] && [ "$(token_of $CONFIG_FILE)" != "$new" ] || return 0
+    if [ -z "${FIRST-}" ] || [ ! -e $SERVER_DATA/token ]; then
+        change "take the new tokens" || return 0
+        take_turn_if_answered
+        return
+    fi
+    old=$(cut -d: -f4 $SERVER_DATA/token)
+    change "rotate the tokens of the cluster" || return 0
+    # Already done, by a run that was killed before it wrote the new one.
+    [ "$old" != "$new" ] || return 0
+    servers_ready || fail "tokens are rotated only while all servers are Ready; mend them, then run pulumi up again"
+    take_turn
+    # The agents' new token comes first: what is sealed with the new one includes it, and k3s refuses to start where its
+    # own copy (server/cred/passwd) is newer than what was sealed.
+    file $CONFIG_FILE 600 restart_k3s <<<"${CONFIG/"$new"/"$old"}"
+    settle
+    await_node
+    rotate_token "$old" "$new"
+}
+
+# What `k3s token rotate` asks of a server: https://docs.k3s.io/cli/token#k3s-token-rotate, pkg/cli/token of k3s. The command
+# itself takes the new token as an argument only, which anybody on the host could read in the process list.
+rotate_token() {
+    curl --silent --show-error --fail --max-time 60 --config - <<END ||
+url = "https://127.0.0.1:6443/v1-k3s/token"
+cacert = "$SERVER_DATA/tls/server-ca.crt"
+user = "server:$1"
+request = "PUT"
+data = "{\"newToken\":\"$2\"}"
+END
+        fail "k3s on $NODE did not take the new token (see above); next: journalctl -u $SERVICE, then run pulumi up again"
+}
+
+# Where no API server answers, there is nobody to take turns with: old tokens and certificates may be why.
+take_turn_if_answered() { ! kubectl get --raw=/readyz >/dev/null 2>&1 || take_turn; }
+
+servers_ready() {
+    local ready
+    ready=$(kubectl get nodes --selector=node-role.kubernetes.io/control-plane \
+        --output='jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}') && [ -n "$ready" ] || return 1
+    [[ $ready != *Unknown* && $ready != *False* ]]
+}
+
+# k3s makes new ones at its next start: https://docs.k3s.io/cli/certificate#rotating-client-and-server-certificates
+certificates() {
+    local number=$HOST/$STEP/certificates known
+    known=$(cat "$number" 2>/dev/null) || known=1
+    # shellcheck disable=SC2153  # a variable of the step
+    if [ "$known" != "$CERTIFICATES" ] && [ -e /var/lib/rancher/k3s/agent ]; then
+        change "rotate the certificates of $NODE" || return 0
+        take_turn_if_answered
+        later restart_k3s
+        systemctl stop "$SERVICE"
+        $PROGRAM certificate rotate || fail "k3s certificate rotate failed (see above); run pulumi up again"
+    fi
+    [ -n "$CHECK" ] || printf '%s\n' "$CERTIFICATES" >"$number"
 }
 
 # k3s looks for other container runtimes than its own only when it starts.
@@ -143,6 +214,8 @@ refused() {
     case $recent in
     *"encrypted with different token"*)
         REFUSAL="the data in /var/lib/rancher/k3s belongs to a cluster with another token: move that directory away, or bring back the state of that cluster" ;;
+    *"newer than datastore"*)
+        REFUSAL="k3s finds files that are newer than what its servers share (see journalctl -u $SERVICE): remove those that it names, then run pulumi up again" ;;
     *"token CA hash does not match"*)
         REFUSAL="the server at $ADDRESS is not the one that this agent's token was made for: run pulumi refresh, then pulumi up" ;;
     *"Node password rejected"*)
@@ -165,6 +238,11 @@ forget_namesake() {
 holder() { kubectl get configmap $LOCK --namespace=kube-system --output=jsonpath='{.data.node}' 2>/dev/null; }
 
 take_out_of_service() {
+    take_turn
+    drain
+}
+
+take_turn() {
     local waited=0 other
     until kubectl create configmap $LOCK --namespace=kube-system --from-literal=node="$NODE" >/dev/null 2>&1 ||
         [ "$(holder)" = "$NODE" ]; do
@@ -172,15 +250,14 @@ take_out_of_service() {
         [ "$waited" -lt $LOCK_SECONDS ] ||
             fail "node ${other:-(unknown)} has been out of service for $((LOCK_SECONDS / 60)) minutes; mend it, then run pulumi up again"
         if [ "$(kubectl get configmap $LOCK --namespace=kube-system --output=jsonpath='{.data.failed}' 2>/dev/null)" = yes ]; then
-            fail "not upgraded, because node $other failed before; mend that one, then run pulumi up again"
+            fail "not changed, because node $other failed before; mend that one, then run pulumi up again"
         fi
-        [ $((waited % 30)) = 0 ] && say "waits for its turn: node ${other:-(unknown)} is being upgraded"
+        [ $((waited % 30)) = 0 ] && say "waits for its turn: node ${other:-(unknown)} is being changed"
         sleep 2
         waited=$((waited + 2))
     done
     trap '[ $? = 0 ] || mark_failed yes' EXIT
     mark_failed no
-    drain
 }
 
 mark_failed() {
@@ -299,13 +376,20 @@ volumes() {
 }
 
 leave() {
-    local others
+    local others left=0
     others=$(kubectl get nodes --output=name | grep -cvx "node/$NODE") || true
     [ "${others:-0}" -gt 0 ] || return 0
+    [ "$ROLE" = agent ] || [ -n "${PEER-}" ] || return 0
     kubectl cordon "$NODE" && kubectl drain "$NODE" --ignore-daemonsets --delete-emptydir-data --force --timeout="${DRAIN_SECONDS:-600}s"
+    # A server goes while it still counts: the others need its vote to let it go, and two of two are a majority, one is not.
+    [ "$ROLE" != agent ] || systemctl stop "$SERVICE"
+    away delete node "$NODE" --ignore-not-found &&
+        away delete secret "$NODE.node-password.k3s" --namespace=kube-system --ignore-not-found || left=1
     systemctl stop "$SERVICE"
-    kubectl delete node "$NODE" --ignore-not-found &&
-        kubectl delete secret "$NODE.node-password.k3s" --namespace=kube-system --ignore-not-found
+    return $left
 }
+
+# As seen by the servers that stay.
+away() { if [ "$ROLE" = agent ]; then kubectl "$@"; else kubectl --server="$PEER" "$@"; fi; }
 
 main "$@"

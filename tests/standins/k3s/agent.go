@@ -18,7 +18,7 @@ const nvidiaRuntime = "/usr/bin/nvidia-container-runtime"
 func startAgent(c *config, isServer bool, ended chan error) error {
 	server, token := c.server, c.token
 	if isServer {
-		server = "https://127.0.0.1:6443"
+		server = "https://" + c.nodeIP + ":6443"
 	}
 	var root []byte
 	for tries := 0; ; tries++ {
@@ -69,7 +69,7 @@ func startAgent(c *config, isServer bool, ended chan error) error {
 	start(ended, "kube-proxy", "--kubeconfig="+bootstrap, "--hostname-override="+c.nodeName, "--proxy-mode=iptables",
 		"--cluster-cidr=10.42.0.0/16", "--conntrack-max-per-core=0", "--conntrack-min=0",
 		"--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
-	go keepRoutes(c, bootstrap)
+	go keepRoutes(c, bootstrap, isServer)
 	return nil
 }
 

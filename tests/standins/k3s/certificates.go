@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-const authority = data + "server/tls/ca"
+const authority = data + "server/tls/server-ca"
 
 // ensureAuthority makes the cluster's certificate authority, once.
 func ensureAuthority() error {
@@ -33,13 +33,16 @@ func ensureAuthority() error {
 	}, "")
 }
 
-// client writes a certificate for one identity of the control plane; k3s renews its own at each start, too.
+// client writes a certificate for one identity of the control plane, unless there is one, as k3s does until its last days.
 func client(name, commonName, organisation string) (string, error) {
 	subject := pkix.Name{CommonName: commonName}
 	if organisation != "" {
 		subject.Organization = []string{organisation}
 	}
 	path := data + "server/tls/" + name
+	if _, err := os.Stat(path + ".crt"); err == nil {
+		return path, nil
+	}
 	return path, issue(path, &x509.Certificate{
 		Subject: subject, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, authority)
@@ -61,6 +64,9 @@ func serving(c *config) (string, error) {
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
+	if known, err := tls.LoadX509KeyPair(path+".crt", path+".key"); err == nil && covers(known.Leaf, template) {
+		return path, nil
+	}
 	if err := issue(path, template, authority); err != nil {
 		return "", err
 	}
@@ -75,6 +81,21 @@ func serving(c *config) (string, error) {
 	defer file.Close()
 	_, err = file.Write(root)
 	return path, err
+}
+
+// covers tells whether a certificate is good for all names and addresses that it is wanted for.
+func covers(known, wanted *x509.Certificate) bool {
+	for _, address := range wanted.IPAddresses {
+		if known.VerifyHostname(address.String()) != nil {
+			return false
+		}
+	}
+	for _, name := range wanted.DNSNames {
+		if known.VerifyHostname(name) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func issue(path string, template *x509.Certificate, by string) error {

@@ -11,12 +11,12 @@ import (
 type config struct {
 	server, token, agentToken, nodeName, nodeIP string
 	names, labels, taints, resolver             []string
-	accepted                                    map[string]bool
+	isMany                                      bool // one of several servers
 }
 
 // Keys that real k3s acts on and that mean nothing here.
 var ignored = map[string]bool{
-	"cluster-init": true, "disable": true, "secrets-encryption": true, "write-kubeconfig-mode": true,
+	"disable": true, "secrets-encryption": true, "write-kubeconfig-mode": true,
 	"kubelet-arg": true, "default-runtime": true, "docker": true, "protect-kernel-defaults": true,
 	"flannel-backend": true, "default-local-storage-path": true, "kube-apiserver-arg": true,
 }
@@ -58,15 +58,18 @@ func readConfig() (*config, error) {
 		}
 	}
 	if made.nodeIP == "" {
-		made.nodeIP = ownAddress()
+		made.nodeIP, err = ownAddress()
 	}
-	return made, nil
+	return made, err
 }
 
 func (c *config) set(key, value string) error {
 	switch key {
 	case "server":
 		c.server = value
+		c.isMany = true
+	case "cluster-init":
+		c.isMany = value == "true"
 	case "token":
 		c.token = value
 	case "agent-token":
@@ -98,12 +101,12 @@ func unquoted(value string) string {
 	return value
 }
 
-// ownAddress is the address of the interface that the default route leaves by.
-func ownAddress() string {
+// ownAddress is the address of the interface that the default route leaves by; without one, k3s does not start.
+func ownAddress() (string, error) {
 	connection, err := net.Dial("udp", "192.0.2.1:9")
 	if err != nil {
-		return "127.0.0.1"
+		return "", fmt.Errorf("unable to select an IP from default routes: %v", err)
 	}
 	defer connection.Close()
-	return connection.LocalAddr().(*net.UDPAddr).IP.String()
+	return connection.LocalAddr().(*net.UDPAddr).IP.String(), nil
 }

@@ -1,5 +1,5 @@
 // A stand-in for k3s on test hosts: its commands, files, units and messages around the real Kubernetes components,
-// which lie in /opt/kube. It is no k3s: one control plane with its own etcd, agents join it with a token.
+// which lie in /opt/kube. It is no k3s: servers share what etcd holds, sealed with a token, and agents join with one.
 package main
 
 import (
@@ -26,11 +26,13 @@ func main() {
 		arguments = append([]string{name}, arguments...)
 	}
 	if len(arguments) == 0 {
-		fail(fmt.Errorf("usage: k3s server|agent|kubectl|ctr|--version"))
+		fail(fmt.Errorf("usage: k3s server|agent|certificate rotate|kubectl|ctr|--version"))
 	}
 	switch arguments[0] {
 	case "--version":
 		fmt.Printf("k3s version %s (stand-in)\n", version)
+	case "certificate":
+		fail(rotateCertificates())
 	case "server", "agent":
 		fail(run(arguments[0] == "server"))
 	case "kubectl":
