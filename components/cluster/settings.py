@@ -42,6 +42,12 @@ class ClusterSettings(Section):
         """Every machine or group of machines, in the order of the settings."""
         return (*self.nodes, *self.simulated, *self.node_groups)
 
+    @property
+    def address(self) -> str | None:
+        """A host that answers at ports of its nodes, as in a URL; None where machines have no known address."""
+        server = next((str(host.host) for host in self.nodes if host.role == "server"), None)
+        return f"[{server}]" if server and ":" in server else server
+
     @cached_property
     def shapes(self) -> tuple[NodeShape, ...]:
         """Every node that the cluster will have."""
