@@ -53,6 +53,16 @@ class ClusterSettings(Section):
         """Every node that the cluster will have."""
         return tuple(shape for machine in self.machines for shape in shapes(machine))
 
+    def taints(self, host: Host) -> list[str]:
+        """The host's taint, as `KEY=true:EFFECT`.
+
+        Where every node is reserved, servers are so by preference alone: k3s's own DNS and volumes tolerate no taint of
+        ours, and would have nowhere to run.
+        """
+        every = all(node.taint for node in self.nodes)
+        effect = "PreferNoSchedule" if every and host.role == "server" else "NoSchedule"
+        return [f"{host.taint}=true:{effect}"] if host.taint else []
+
     def candidates(self, request: AcceleratorRequest, labels: Labels) -> Iterator[NodeShape]:
         """The nodes whose accelerator, product and labels fit, whatever is free on them."""
         for shape in self.shapes:
