@@ -62,7 +62,7 @@ def mirror(
     with serving(place.gateway, cache() / "debian") as made:
         for version, program in releases.items():
             k3s.release(made, version, program)
-        stand_in = layers.programs(tmp_path_factory.mktemp("layers"), {"k3s": releases[k3s.FIRST]})
+        stand_in = layers.programs(tmp_path_factory.mktemp("layers") / "k3s.tar", {"k3s": releases[k3s.FIRST]})
         made.add_image(k3s.PAUSE, stand_in, entrypoint=["/k3s", "pause"])
         made.add_image(k3s.WEB, stand_in, entrypoint=["/k3s", "web"])
         made.add_image(k3s.COREDNS, images.coredns(go), entrypoint=["/coredns"])

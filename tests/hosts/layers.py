@@ -41,16 +41,15 @@ def kept(name: str, made_of: str, fill: Callable[[Path], None]) -> Layer:
     return Layer.of(archive)
 
 
-def programs(directory: Path, files: Mapping[str, Path]) -> Layer:
+def programs(archive: Path, files: Mapping[str, Path]) -> Layer:
     """A layer of executables by their names."""
-    packed = Path(tempfile.mkstemp(suffix=".tar", dir=directory)[1])
-    with tarfile.open(packed, "w") as tar:
+    with tarfile.open(archive, "w") as tar:
         for name, path in sorted(files.items()):
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = path.stat().st_size, 0o755
             with path.open("rb") as content:
                 tar.addfile(entry, content)
-    return Layer.of(packed)
+    return Layer.of(archive)
 
 
 def _timeless(entry: tarfile.TarInfo) -> tarfile.TarInfo:
