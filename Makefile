@@ -79,6 +79,7 @@ lock: $(VENV)/.ready-dev ## Renew the Python lock files, with hashes and without
 	$(LOCK) pyproject.toml --output-file requirements.lock
 	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
 	$(LOCK) --group checkov --output-file requirements-checkov.lock
+	$(LOCK) --group litellm --output-file tests/hosts/litellm.lock
 
 clean: ## Stop what runs on this machine for this checkout, and remove what was installed into it
 	@$(PYTHON) -m toolchain clean

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +33,8 @@ class Deployed:
     """By cluster."""
     kubeconfigs: Mapping[str, str]
     """By cluster. Secrets: they stay in memory."""
+    outside: Mapping[str, Sequence[Endpoint]] = field(default_factory=dict[str, Sequence[Endpoint]])
+    """By cluster: what answers at the address of a host."""
 
 
 def outputs(stack: str, repository: Path) -> Deployed:
@@ -57,18 +59,19 @@ def deployed(stack: str, found: Mapping[str, Any]) -> Deployed:
     endpoints = cast("Mapping[str, Mapping[str, Any]]", found.get("endpoints", {}))
     return Deployed(
         endpoints={cluster: tuple(_endpoints(said)) for cluster, said in endpoints.items()},
+        outside={cluster: tuple(_front(said.get("outside", {}))) for cluster, said in endpoints.items()},
         kubeconfigs=cast("Mapping[str, str]", found["kubeconfigs"]),
     )
 
 
+def _front(said: Mapping[str, Any]) -> list[Endpoint]:
+    titles = {"api": "API of all engines", "chat": "chat page", "store": "object store"}
+    return [Endpoint(name=title, url=said[key]) for key, title in titles.items() if said.get(key)]
+
+
 def _endpoints(said: Mapping[str, Any]) -> list[Endpoint]:
-    front = [
-        Endpoint(name=title, url=said[key])
-        for key, title in (("api", "API of all engines"), ("chat", "chat page"))
-        if said.get(key)
-    ]
     engines = cast("Mapping[str, Mapping[str, str]]", said.get("engines", {}))
-    return front + [Endpoint(name=name, url=one["url"], model=one["model"]) for name, one in engines.items()]
+    return _front(said) + [Endpoint(name=name, url=one["url"], model=one["model"]) for name, one in engines.items()]
 
 
 def clusters(found: Deployed) -> list[Cluster]:
@@ -82,13 +85,16 @@ def clusters(found: Deployed) -> list[Cluster]:
 
 def report(found: Deployed, readings: Sequence[Cluster], style: Style) -> str:
     """The tables; every line fits 100 columns. Says nothing secret."""
-    blocks = ["\n".join(_cluster(found.endpoints.get(reading.name, ()), reading, style)) for reading in readings]
+    blocks = ["\n".join(_cluster(found, reading, style)) for reading in readings]
     return "\n\n".join(blocks)
 
 
-def _cluster(endpoints: Sequence[Endpoint], cluster: Cluster, style: Style) -> list[str]:
+def _cluster(found: Deployed, cluster: Cluster, style: Style) -> list[str]:
     lines = [style.bold(f"Cluster {cluster.name}")]
-    if endpoints:
+    if outside := found.outside.get(cluster.name):
+        rows = [(endpoint.name, endpoint.url) for endpoint in outside]
+        lines += [*table(("endpoint", "URL outside the cluster"), rows, style), ""]
+    if endpoints := found.endpoints.get(cluster.name):
         rows = [(endpoint.name, endpoint.model, endpoint.url) for endpoint in endpoints]
         lines += [*table(("endpoint", "model", "URL inside the cluster"), rows, style), ""]
     pods = [pod for pod in cluster.pods if pod.ours]

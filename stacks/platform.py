@@ -12,7 +12,9 @@ from components.engines import AnyEngine
 from components.engines.service import FETCH_CONFIG_MAP, FETCH_PROGRAM, InferenceService
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import GatewayService
+from components.gateway.settings import Gateway
 from components.storage.object_store import ObjectStore, reader_secret
+from components.storage.settings import MinioStore
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
 from components.workload.spec import Peer
@@ -26,7 +28,7 @@ class Platform(pulumi.ComponentResource):
     """Everything above the clusters."""
 
     endpoints: Mapping[str, Mapping[str, object]]
-    """By cluster: the gateway's URL, the chat page, and each engine's URL and model."""
+    """By cluster: URLs of the gateway, the chat page and each engine with its model, and what answers `outside`."""
     master_keys: Mapping[str, pulumi.Output[str]]
     """The gateways' master keys by cluster, secrets."""
 
@@ -47,6 +49,8 @@ class Platform(pulumi.ComponentResource):
                 gateway = self._gateway(cluster, urls)
                 endpoints[cluster.name] = {"api": gateway.url, "chat": gateway.chat_url, **endpoints[cluster.name]}
                 keys[cluster.name] = gateway.master_key
+            if outside := self._outside(cluster, settings.gateway if engines else None):
+                endpoints[cluster.name] = {**endpoints[cluster.name], "outside": outside}
         self.endpoints, self.master_keys = endpoints, keys
         self.register_outputs({})
 
@@ -84,6 +88,18 @@ class Platform(pulumi.ComponentResource):
             ).url
             for engine in engines
         }
+
+    def _outside(self, cluster: Cluster, gateway: Gateway | None) -> Mapping[str, str]:
+        """URLs at a host's own address, where ports of the nodes are asked for."""
+        ports: dict[str, int | None] = {}
+        if gateway:
+            ports = {"api": gateway.node_ports.get("litellm"), "chat": gateway.node_ports.get("openWebui")}
+        store = self._settings.store
+        if isinstance(store, MinioStore) and cluster.name == (store.cluster or self._settings.clusters[0].name):
+            ports["store"] = store.node_port
+        host = cluster.settings.address
+        paths = {"api": "/v1"}
+        return {what: f"http://{host}:{port}{paths.get(what, '')}" for what, port in ports.items() if host and port}
 
     def _gateway(self, cluster: Cluster, urls: Mapping[str, str]) -> GatewayService:
         assert self._settings.gateway

@@ -140,7 +140,7 @@ def _value(node: Node, sections: Mapping[str, _Section]) -> str:
         text = "mapping of text to text"
     else:
         text = _TYPES[node["type"]] + "".join(
-            f", such as `{one}`" for one in node.get("examples", [])[:1] if len(one) <= _LONG
+            f", such as `{one}`" for one in node.get("examples", [])[:1] if len(str(one)) <= _LONG
         )
     return text.replace("|", "\\|")
 

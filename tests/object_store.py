@@ -1,6 +1,8 @@
-"""A real S3 server for tests."""
+"""A real S3 server for tests, and models in it as engines find them."""
 
 import contextlib
+import hashlib
+import json
 import os
 import secrets
 import socket
@@ -8,12 +10,14 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
+
+from components.storage.minio import PROVISION, READER
 
 ROOT = "root"
 START_SECONDS = 30
@@ -21,7 +25,7 @@ START_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class S3Server:
-    """MinIO on a free port of the loopback interface."""
+    """MinIO on a free port."""
 
     host: str
     password: str
@@ -47,6 +51,36 @@ class S3Server:
             "AWS_DEFAULT_REGION": login["region_name"],
         }
 
+    def provision(self, client: Path, bucket: str, reader_key: str) -> None:
+        """Make the bucket and its reader, with the script that makes them in a cluster; `client` is MinIO's own."""
+        environment = os.environ | {
+            "PATH": f"{client.parent}:{os.environ['PATH']}",
+            "MC_HOST_store": f"http://{ROOT}:{self.password}@{self.host}",
+            "MC_CONFIG_DIR": str(client.parent / "config"),
+            "READER_SECRET_KEY": reader_key,
+        }
+        subprocess.run(["sh", PROVISION, bucket, READER], env=environment, check=True, capture_output=True, text=True)
+
+    def put_model(
+        self,
+        bucket: str,
+        prefix: str,
+        files: Mapping[str, bytes],
+        *,
+        complete: bool = True,
+        sha256: str | None = None,
+    ) -> None:
+        """Its files, their manifest, and last the mark that it is complete."""
+        client = self.client()
+        entries: list[dict[str, Any]] = []
+        for path, content in files.items():
+            client.put_object(Bucket=bucket, Key=f"{prefix}/{path}", Body=content)
+            digest = sha256 or hashlib.sha256(content).hexdigest()
+            entries.append({"path": path, "size": len(content), "sha256": digest})
+        client.put_object(Bucket=bucket, Key=f"{prefix}/manifest.json", Body=json.dumps({"files": entries}).encode())
+        if complete:
+            client.put_object(Bucket=bucket, Key=f"{prefix}/.complete", Body=b"")
+
     def _login(self, user: str, password: str | None) -> dict[str, str]:
         return {
             "endpoint_url": self.url,
@@ -57,11 +91,11 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def serve(minio: Path, directory: Path) -> Generator[S3Server]:
+def serve(minio: Path, directory: Path, address: str = "127.0.0.1") -> Generator[S3Server]:
     """Run MinIO with its data below `directory` until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+    with socket.create_server((address, 0)) as probe:
         port = probe.getsockname()[1]
-    server = S3Server(host=f"127.0.0.1:{port}", password=secrets.token_hex(20))
+    server = S3Server(host=f"{address}:{port}", password=secrets.token_hex(20))
     environment = os.environ | {
         "MINIO_ROOT_USER": ROOT,
         "MINIO_ROOT_PASSWORD": server.password,

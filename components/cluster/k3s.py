@@ -120,7 +120,7 @@ class K3sCluster(pulumi.ComponentResource):
         return self._step(host, node, config, {"MAINTENANCE": access["maintenance"]}, after=[after])
 
     def _common(self, host: Host) -> Mapping[str, pulumi.Input[object]]:
-        return {"node-name": host.name} | ({"node-taint": _taints(host)} if host.taint else {})
+        return {"node-name": host.name} | ({"node-taint": self._settings.taints(host)} if host.taint else {})
 
     def _step(
         self,
@@ -144,7 +144,7 @@ class K3sCluster(pulumi.ComponentResource):
             "REGISTRIES": _yaml(registries(mirror.images)) if mirror.images else "",
             "ADDRESS": str(self._endpoint),
             "LABELS": " ".join(f"{key}={value}" for key, value in sorted(ours.items())),
-            "TAINTS": " ".join(_taints(host)),
+            "TAINTS": " ".join(self._settings.taints(host)),
             "DRAIN_SECONDS": str(self._k3s.drain_seconds),
             "PASSWORDS": ", ".join(f"{one.name}.node-password.k3s" for one in self._settings.nodes),
             "VOLUMES": self._k3s.volumes,
@@ -205,10 +205,6 @@ def _part(said: remote.Command, key: str) -> pulumi.Output[str]:
 def _url(address: IPv4Address | IPv6Address | str) -> str:
     host = str(address)
     return f"https://{f'[{host}]' if ':' in host else host}:{API}"
-
-
-def _taints(host: Host) -> list[str]:
-    return [f"{host.taint}=true:NoSchedule"] if host.taint else []
 
 
 def _yaml(value: object) -> str:

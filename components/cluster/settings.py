@@ -66,10 +66,26 @@ class ClusterSettings(Section):
         """Every machine or group of machines, in the order of the settings."""
         return (*self.nodes, *self.simulated, *self.node_groups)
 
+    @property
+    def address(self) -> str | None:
+        """A host that answers at ports of its nodes, as in a URL; None where machines have no known address."""
+        server = next((str(host.host) for host in self.nodes if host.role == "server"), None)
+        return f"[{server}]" if server and ":" in server else server
+
     @cached_property
     def shapes(self) -> tuple[NodeShape, ...]:
         """Every node that the cluster will have."""
         return tuple(shape for machine in self.machines for shape in shapes(machine))
+
+    def taints(self, host: Host) -> list[str]:
+        """The host's taint, as `KEY=true:EFFECT`.
+
+        Where every node is reserved, servers are so by preference alone: k3s's own DNS and volumes tolerate no taint of
+        ours, and would have nowhere to run.
+        """
+        every = all(node.taint for node in self.nodes)
+        effect = "PreferNoSchedule" if every and host.role == "server" else "NoSchedule"
+        return [f"{host.taint}=true:{effect}"] if host.taint else []
 
     def candidates(self, request: AcceleratorRequest, labels: Labels) -> Iterator[NodeShape]:
         """The nodes whose accelerator, product and labels fit, whatever is free on them."""

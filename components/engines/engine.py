@@ -63,7 +63,7 @@ class Engine(Section):
     startup_seconds: PositiveInt = Field(default=900, le=24 * 3600)
     """How long loading may take before the container is restarted."""
     extra_args: tuple[Argument, ...] = ()
-    """Arguments for the server, behind ours."""
+    """Arguments for the server, behind ours. llama.cpp takes a flag and its value as two of them."""
 
     @abstractmethod
     def workload(self, model_path: str) -> Workload:
@@ -71,5 +71,5 @@ class Engine(Section):
 
 
 def option(flag: str, value: object) -> tuple[str, ...]:
-    """`--flag=value`, or nothing for None."""
-    return () if value is None else (f"{flag}={value}",)
+    """The flag and its value, or nothing for None. Apart: llama.cpp knows no `--flag=value`."""
+    return () if value is None else (flag, str(value))

@@ -36,19 +36,19 @@ class LlamaCpp(Engine):
     """Map the file instead of reading it; switch it off on unified memory such as Strix Halo."""
 
     def workload(self, model_path: str) -> Workload:
-        """Flags as in `llama-server --help`."""
+        """Flags as in `llama-server --help`, each of which `tests/hosts/test_inference.py` tries."""
         return Workload(
             image=self.IMAGES[self.accelerator.kind],
             args=(
-                f"--model={model_path}/{self.file}",
-                f"--alias={self.name}",
-                "--host=0.0.0.0",
-                f"--port={PORT}",
+                *option("--model", f"{model_path}/{self.file}"),
+                *option("--alias", self.name),
+                *option("--host", "0.0.0.0"),
+                *option("--port", PORT),
                 "--metrics",
-                f"--parallel={self.slots}",
+                *option("--parallel", self.slots),
                 *option("--ctx-size", self.context_length),
                 *option("--n-gpu-layers", ALL_LAYERS if self.accelerator.gpus else None),
-                *(() if self.memory_map else ("--no-mmap",)),
+                *option("--load-mode", None if self.memory_map else "none"),
                 *self.extra_args,
             ),
             port=PORT,

@@ -54,7 +54,12 @@ class GatewayService(pulumi.ComponentResource):
         parent = pulumi.ResourceOptions(parent=self)
         chat = settings.open_webui
         namespace = Namespace(
-            f"{name}-namespace", NAMESPACE, quota=quota, keep=bool(chat and chat.keep_data), opts=parent
+            f"{name}-namespace",
+            NAMESPACE,
+            quota=quota,
+            node_ports=len(settings.node_ports),
+            keep=bool(chat and chat.keep_data),
+            opts=parent,
         )
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
         self.master_key = self._keys(parent)
@@ -106,6 +111,7 @@ class GatewayService(pulumi.ComponentResource):
                 placement=self._placement,
             ),
             ports={"http": PORT, **({"chat": WEB_PORT} if sidecar else {})},
+            node_ports=_named({"http": self._settings.litellm.node_port, "chat": sidecar and sidecar.node_port}),
             clients=[Peer(port=PORT, namespace=NAMESPACE)],
             egress=self._peers,
             replicas=self._settings.litellm.replicas,
@@ -145,11 +151,16 @@ class GatewayService(pulumi.ComponentResource):
                 placement=self._placement,
             ),
             ports={"chat": WEB_PORT},
+            node_ports=_named({"chat": chat.node_port}),
             clients=[],
             egress=[Peer(port=PORT, namespace=NAMESPACE, labels=labels("litellm", "gateway"))],
             update="recreate",
         )
         Application(f"{self._name}-open-webui", server, namespace=NAMESPACE, opts=self._child)
+
+
+def _named(ports: Mapping[str, int | None]) -> dict[str, int]:
+    return {name: port for name, port in ports.items() if port}
 
 
 def litellm_configuration(engines: Mapping[str, str]) -> str:

@@ -83,7 +83,9 @@ class Capacity(Section):
     accelerator: NodeAccelerator = NodeAccelerator(kind="cpu")
     """GPUs of the machine; none when not set."""
     taint: LabelKey | None = Field(default=None, examples=["rocm-inference"])
-    """Key of a taint `KEY=true:NoSchedule`: only what asks for this node's accelerator or labels runs here."""
+    """Key of a taint `KEY=true:NoSchedule`: only what asks for this node's accelerator or labels runs here.
+
+    Where all nodes of a cluster have one, its servers take k3s's own pods all the same."""
     labels: Labels = Field(default_factory=dict[str, str])
     """Kubernetes labels, which `nodeSelector` of an engine may name."""
 

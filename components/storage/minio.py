@@ -54,7 +54,14 @@ class Minio(pulumi.ComponentResource):
         self._name, self._settings = name, settings
         self._placement = Placement(node_selector=settings.node_selector, taints=taints)
         parent = pulumi.ResourceOptions(parent=self)
-        namespace = Namespace(f"{name}-namespace", NAMESPACE, quota=quota, keep=settings.keep_data, opts=parent)
+        namespace = Namespace(
+            f"{name}-namespace",
+            NAMESPACE,
+            quota=quota,
+            node_ports=1 if settings.node_port else 0,
+            keep=settings.keep_data,
+            opts=parent,
+        )
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
         root = random.RandomPassword(f"{name}-root-password", length=40, special=False, opts=parent)
         reader = random.RandomPassword(f"{name}-reader-key", length=40, special=False, opts=parent)
@@ -120,6 +127,7 @@ class Minio(pulumi.ComponentResource):
                 placement=self._placement,
             ),
             ports=container.ports,
+            node_ports={"s3": self._settings.node_port} if self._settings.node_port else {},
             clients=[
                 *(Peer(port=PORT, namespace=client) for client in clients),
                 Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio-provision", "job")),

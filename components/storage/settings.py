@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from components.section import Labels, Name, Quantity, Section, rule
+from components.workload.spec import NodePort
 
 HUB_SOURCE = r"hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*@[0-9a-f]{40}"
 BUCKET_SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9._/-]+@[A-Za-z0-9._-]+"
@@ -63,7 +64,9 @@ class MinioStore(Buckets):
     storage_class: Name | None = None
     """StorageClass of its volume; the cluster's default when not set."""
     url: Endpoint | None = Field(default=None, examples=["http://192.168.1.20:30900"])
-    """Address for the other clusters; needed only where there are any."""
+    """Address for the other clusters, if there are any: with `nodePort`, that port of one of its hosts."""
+    node_port: NodePort | None = Field(default=None, examples=[30900])
+    """Port of every node of its cluster, 30000 to 32767, at which it answers outside; none when not set."""
     keep_data: bool = True
     """On destroy, leave the volume and its namespace behind."""
 

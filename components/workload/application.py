@@ -24,7 +24,9 @@ class Server:
     ports: Mapping[str, int]
     """Ports of the Service by name, the same as the container's."""
     clients: Sequence[Peer]
-    """Who may connect."""
+    """Who may connect from inside the cluster."""
+    node_ports: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Ports of every node by the name of the port behind: anybody may connect there."""
     egress: Sequence[Peer] = ()
     """Where it may connect to, beside DNS."""
     replicas: int = 1
@@ -53,6 +55,8 @@ class Application(pulumi.ComponentResource):
             self._disruption_budget()
         self._deployment(pulumi.ResourceOptions(parent=self, depends_on=[account, policy]))
         self.service = self._service()
+        if server.node_ports:
+            self._node_port_service()
         self.register_outputs({})
 
     def _metadata(self, annotations: Mapping[str, str] | None = None) -> kubernetes.meta.v1.ObjectMetaArgsDict:
@@ -95,22 +99,40 @@ class Application(pulumi.ComponentResource):
             spec={
                 "type": "ClusterIP",
                 "selector": self._labels,
+                "ports": [_port(name, number) for name, number in self._server.ports.items()],
+            },
+            opts=self._child,
+        )
+
+    def _node_port_service(self) -> None:
+        """Beside the other, which as a NodePort would open all of its ports, those that nobody asked for too."""
+        kubernetes.core.v1.Service(
+            f"{self._name}-node-port",
+            metadata={
+                **self._metadata({"pulumi.com/skipAwait": "true"}),
+                "name": f"{self._server.name}-node-port",
+            },
+            spec={
+                "type": "NodePort",
+                "selector": self._labels,
                 "ports": [
-                    {"name": port, "port": number, "target_port": number, "protocol": "TCP"}
-                    for port, number in self._server.ports.items()
+                    {**_port(name, self._server.ports[name]), "node_port": number}
+                    for name, number in self._server.node_ports.items()
                 ],
             },
             opts=self._child,
         )
 
     def _network_policy(self) -> kubernetes.networking.v1.NetworkPolicy:
+        # A node hands on what comes to its port under an address of its own, so no client can be told from another.
+        outside = [Peer(port=self._server.ports[name]) for name in self._server.node_ports]
         return kubernetes.networking.v1.NetworkPolicy(
             self._name,
             metadata=self._metadata(),
             spec={
                 "pod_selector": {"match_labels": self._labels},
                 "policy_types": ["Ingress", "Egress"],
-                "ingress": [ingress_rule(peer) for peer in self._server.clients],
+                "ingress": [ingress_rule(peer) for peer in (*self._server.clients, *outside)],
                 "egress": [egress_rule(peer) for peer in self._server.egress],
             },
             opts=self._child,
@@ -123,6 +145,10 @@ class Application(pulumi.ComponentResource):
             spec={"max_unavailable": 1, "selector": {"match_labels": self._labels}},
             opts=self._child,
         )
+
+
+def _port(name: str, number: int) -> kubernetes.core.v1.ServicePortArgsDict:
+    return {"name": name, "port": number, "target_port": number, "protocol": "TCP"}
 
 
 def digest(content: str) -> str:

@@ -24,7 +24,7 @@ class Quota(Section):
     load_balancers: NonNegativeInt = 0
     """Services of type LoadBalancer: none unless you ask for them, since each one is public and billed."""
     node_ports: NonNegativeInt = 0
-    """Services of type NodePort."""
+    """Ports of nodes for Services of your own, beside those of the platform's `nodePort` settings."""
 
 
 class Namespace(pulumi.ComponentResource):
@@ -43,13 +43,14 @@ class Namespace(pulumi.ComponentResource):
         quota: Quota,
         gpus: Mapping[str, int] | None = None,
         security: Literal["restricted", "privileged"] = "restricted",
+        node_ports: int = 0,
         keep: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make `namespace`.
 
-        `gpus` bounds GPU requests by resource name; `security` is the pod security that is enforced; `keep` leaves it
-        behind on destroy.
+        `gpus` bounds GPU requests by resource name, `node_ports` is how many the quota allows beside its own,
+        `security` is the pod security that is enforced, and `keep` leaves the namespace behind on destroy.
         """
         super().__init__("inference:workload:Namespace", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -74,7 +75,7 @@ class Namespace(pulumi.ComponentResource):
         hard = {
             "pods": str(quota.pods),
             "services.loadbalancers": str(quota.load_balancers),
-            "services.nodeports": str(quota.node_ports),
+            "services.nodeports": str(quota.node_ports + node_ports),
             **{f"requests.{resource}": str(count) for resource, count in (gpus or {}).items()},
         }
         kubernetes.core.v1.ResourceQuota(

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 import pulumi
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from components.section import Quantity, Section, rule
 
@@ -15,6 +15,10 @@ CpuQuantity = Annotated[
     StringConstraints(pattern=r"^([1-9][0-9]*m|[1-9][0-9]*(\.[0-9]+)?)$", max_length=10),
     rule("a number of CPUs, or of thousandths with m behind it", example="500m"),
 ]
+
+
+NodePort = Annotated[int, Field(ge=30000, le=32767)]
+"""A port that every node of a cluster answers at: the range that Kubernetes keeps for it."""
 
 
 class Resources(Section):

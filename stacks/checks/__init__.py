@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from stacks.checks import engines, machines, names, resources, store
+from stacks.checks import engines, machines, names, node_ports, resources, store
 from stacks.drafts import Draft
 from stacks.problems import Problem
 
@@ -26,6 +26,8 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     store.has_a_place,
     store.fits_a_disk,
     store.is_reached_by_all_engines,
+    node_ports.are_unique,
+    node_ports.are_those_of_the_stores_address,
 )
 
 

@@ -16,7 +16,13 @@ NAMESPACES = ("storage", "inference", "gateway")
 def applied(api_server: ApiServer) -> Iterator[list[dict[str, Any]]]:
     """Every object of the dev stack, applied with strict field validation."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        objects = manifests(record(stack_settings("dev"), stack="dev", monkeypatch=monkeypatch))
+        settings = stack_settings("dev")
+        settings["store"] |= {"nodePort": 30900}
+        settings["gateway"] |= {
+            "litellm": {"nodePort": 30400},
+            "openWebui": {"nodePort": 30800},
+        }
+        objects = manifests(record(settings, stack="dev", monkeypatch=monkeypatch))
     api_server.apply(*objects)
     yield objects
     # Namespaces first: a pod can only end while its node is there.
@@ -65,3 +71,27 @@ def test_a_namespace_of_ours_refuses_a_privileged_pod(api_server: ApiServer, app
         api_server.kubectl(
             "run", "intruder", "--namespace", "inference", "--image=example.invalid/x:1", "--privileged=true"
         )
+
+
+def test_the_ports_of_nodes_that_settings_ask_for_are_open_and_no_others(
+    api_server: ApiServer, applied: list[dict[str, Any]]
+) -> None:
+    del applied
+    services = [
+        service
+        for namespace in NAMESPACES
+        for service in api_server.get("services", "--namespace", namespace)["items"]
+        if service["spec"]["type"] != "ClusterIP"
+    ]
+    ports = {
+        service["metadata"]["name"]: [(port["name"], port["nodePort"]) for port in service["spec"]["ports"]]
+        for service in services
+    }
+    assert ports == {
+        "litellm-node-port": [("http", 30400)],
+        "open-webui-node-port": [("chat", 30800)],
+        "minio-node-port": [("s3", 30900)],
+    }
+    for namespace in NAMESPACES:
+        with pytest.raises(AssertionError, match="exceeded quota"):
+            api_server.kubectl("create", "service", "nodeport", "intruder", "--namespace", namespace, "--tcp=80:80")

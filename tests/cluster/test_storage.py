@@ -1,19 +1,17 @@
 """What runs beside the object store, against a real S3 server."""
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 
 from components.engines.service import FETCH_PROGRAM
-from components.storage.minio import PROVISION, READER
+from components.storage.minio import READER
 from tests.object_store import S3Server, serve
 from toolchain import bring, catalogue
 from toolchain.download import Network
@@ -35,30 +33,12 @@ def tools() -> dict[str, Path]:
 def store(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """MinIO with our bucket and reader, made by the script that makes them in a cluster."""
     with serve(tools["minio"], tmp_path_factory.mktemp("minio")) as server:
-        provision(server, tools["mc"])
+        server.provision(tools["mc"], BUCKET, READER_KEY)
         yield server
 
 
-def provision(server: S3Server, client: Path) -> None:
-    environment = os.environ | {
-        "PATH": f"{client.parent}:{os.environ['PATH']}",
-        "MC_HOST_store": f"http://root:{server.password}@{server.host}",
-        "MC_CONFIG_DIR": str(client.parent / "config"),
-        "READER_SECRET_KEY": READER_KEY,
-    }
-    subprocess.run(["sh", PROVISION, BUCKET, READER], env=environment, check=True, capture_output=True, text=True)
-
-
 def upload(store: S3Server, prefix: str, *, complete: bool = True, sha256: str | None = None) -> None:
-    client = store.client()
-    entries: list[dict[str, Any]] = []
-    for path, content in FILES.items():
-        client.put_object(Bucket=BUCKET, Key=f"{prefix}/{path}", Body=content)
-        digest = sha256 or hashlib.sha256(content).hexdigest()
-        entries.append({"path": path, "size": len(content), "sha256": digest})
-    client.put_object(Bucket=BUCKET, Key=f"{prefix}/manifest.json", Body=json.dumps({"files": entries}).encode())
-    if complete:
-        client.put_object(Bucket=BUCKET, Key=f"{prefix}/.complete", Body=b"")
+    store.put_model(BUCKET, prefix, FILES, complete=complete, sha256=sha256)
 
 
 def fetch(store: S3Server, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -76,7 +56,7 @@ def test_the_bucket_keeps_old_versions(store: S3Server) -> None:
 
 
 def test_provisioning_again_changes_nothing(store: S3Server, tools: dict[str, Path]) -> None:
-    provision(store, tools["mc"])
+    store.provision(tools["mc"], BUCKET, READER_KEY)
     store.client(READER, READER_KEY).list_objects_v2(Bucket=BUCKET)
 
 

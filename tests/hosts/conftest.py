@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import k3s
+from tests.hosts import images, k3s, layers
 from tests.hosts.image import cache, image
 from tests.hosts.machine import Machine, Site, site
 from tests.hosts.mirror import Mirror, serving
@@ -39,7 +39,7 @@ def place(hosts_can_be_made: None, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
-def go() -> Path:
+def go(hosts_can_be_made: None) -> Path:  # noqa: ARG001
     """The Go compiler, which makes stand-ins."""
     try:
         return golang.find(this_platform())
@@ -48,24 +48,24 @@ def go() -> Path:
 
 
 @pytest.fixture(scope="session")
-def releases(
-    hosts_can_be_made: None,  # noqa: ARG001
-    go: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Mapping[str, Path]:
+def releases(go: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """The stand-in for k3s, by version."""
     directory = tmp_path_factory.mktemp("k3s")
     return {version: k3s.built(version, directory, go) for version in (k3s.FIRST, k3s.NEXT)}
 
 
 @pytest.fixture(scope="session")
-def mirror(place: Site, releases: Mapping[str, Path]) -> Iterator[Mirror]:
+def mirror(
+    place: Site, releases: Mapping[str, Path], go: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mirror]:
     """k3s, its images and Debian's packages, on the bridge."""
     with serving(place.gateway, cache() / "debian") as made:
         for version, program in releases.items():
             k3s.release(made, version, program)
-        made.add_image(k3s.PAUSE, {"k3s": releases[k3s.FIRST]}, entrypoint=["/k3s", "pause"])
-        made.add_image(k3s.WEB, {"k3s": releases[k3s.FIRST]}, entrypoint=["/k3s", "web"])
+        stand_in = layers.programs(tmp_path_factory.mktemp("layers") / "k3s.tar", {"k3s": releases[k3s.FIRST]})
+        made.add_image(k3s.PAUSE, stand_in, entrypoint=["/k3s", "pause"])
+        made.add_image(k3s.WEB, stand_in, entrypoint=["/k3s", "web"])
+        made.add_image(k3s.COREDNS, images.coredns(go), entrypoint=["/coredns"])
         yield made
 
 

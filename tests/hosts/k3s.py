@@ -13,6 +13,7 @@ from toolchain.download import Network
 SOURCE = Path(__file__).parents[1] / "standins" / "k3s"
 FIRST, NEXT = "v1.36.1+k3s1", "v1.36.2+k3s1"
 PAUSE = "rancher/mirrored-pause:3.6"
+COREDNS = "rancher/mirrored-coredns-coredns:1.15.0"
 WEB = "test/web:1"
 """Answers on port 8080 with the name of its pod."""
 

@@ -1,25 +1,25 @@
 """What a closed network has: releases of k3s and a registry of images, served on the hosts' bridge."""
 
 import contextlib
-import gzip
 import io
 import json
 import re
-import tarfile
+import shutil
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+
+from tests.hosts.layers import Layer
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,38 +29,35 @@ class Mirror:
     url: str
     files: dict[str, Path | bytes] = field(default_factory=dict[str, Path | bytes])
     manifests: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    blobs: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    blobs: dict[str, bytes | Path] = field(default_factory=dict[str, bytes | Path])
     debian: Path
     """Where packages of Debian are kept that a host has asked for."""
     clock: list[int] = field(default_factory=list[int])
     """Seconds by which its clock is wrong, if it is."""
     requests: list[str] = field(default_factory=list[str])
 
-    def add_image(
-        self, name: str, files: Mapping[str, Path], *, entrypoint: Sequence[str], command: Sequence[str] = ()
-    ) -> None:
-        """An image of one layer: these files, all executable."""
-        layer = _layer(files)
-        settings = {"Entrypoint": list(entrypoint), "Cmd": list(command), "User": "65534:65534", "Env": ["PATH=/bin"]}
-        config = {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": settings,
-            "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
-        }
-        parts = [self._blob(json.dumps(config).encode(), _CONFIG), self._blob(gzip.compress(layer, 1, mtime=0), _LAYER)]
-        manifest = json.dumps(
-            {"schemaVersion": 2, "mediaType": _MANIFEST, "config": parts[0], "layers": parts[1:]}
+    def add_image(self, name: str, layer: Layer, *, entrypoint: Sequence[str]) -> None:
+        """An image of one layer. A registry in front of its name is not part of what is asked for."""
+        config = json.dumps(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "config": {"Entrypoint": list(entrypoint), "User": "65534:65534", "Env": ["PATH=/usr/bin:/bin"]},
+                "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+            }
         ).encode()
-        repository = name.rpartition(":")[0]
-        self.manifests[name] = self.manifests[f"{repository}:{_digest(manifest)}"] = manifest
+        self.blobs.update({_digest(config): config, layer.digest: layer.archive})
+        parts = {
+            "config": {"mediaType": _CONFIG, "digest": _digest(config), "size": len(config)},
+            "layers": [{"mediaType": _LAYER, "digest": layer.digest, "size": layer.archive.stat().st_size}],
+        }
+        manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, **parts}).encode()
+        repository, _, tag = _repository(name)
+        for reference in (tag, _digest(manifest)):
+            self.manifests[f"{repository}:{reference}"] = manifest
 
-    def _blob(self, content: bytes, kind: str) -> dict[str, Any]:
-        self.blobs[_digest(content)] = content
-        return {"mediaType": kind, "digest": _digest(content), "size": len(content)}
-
-    def found(self, path: str) -> tuple[bytes, str] | None:
-        """Content and its type."""
+    def found(self, path: str) -> tuple[bytes | Path, str] | None:
+        """Content, or the file that has it, and its type."""
         path = re.sub("/+", "/", path.replace("/./", "/"))
         if path == "/v2/":
             return b"{}", "application/json"
@@ -76,7 +73,7 @@ class Mirror:
             content = _from_debian(path, self.debian)
         if content is None:
             return None
-        return content if isinstance(content, bytes) else content.read_bytes(), "application/octet-stream"
+        return content, "application/octet-stream"
 
 
 def _from_debian(path: str, kept: Path) -> bytes | None:
@@ -97,15 +94,10 @@ def _from_debian(path: str, kept: Path) -> bytes | None:
     return content
 
 
-def _layer(files: Mapping[str, Path]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, path in sorted(files.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = path.stat().st_size, 0o755
-            with path.open("rb") as content:
-                archive.addfile(entry, content)
-    return buffer.getvalue()
+def _repository(name: str) -> tuple[str, str, str]:
+    """Repository and tag of an image: of `ghcr.io/org/name:1`, `org/name` and `1`."""
+    first, _, rest = name.partition("/")
+    return (rest if "." in first else name).rpartition(":")
 
 
 def _digest(content: bytes) -> str:
@@ -124,14 +116,16 @@ def serving(address: str, debian: Path) -> Generator[Mirror]:
             mirror.requests.append(path)
             answer = mirror.found(path)
             content, kind = answer or (b'{"errors": [{"code": "NAME_UNKNOWN"}]}', "application/json")
+            size = len(content) if isinstance(content, bytes) else content.stat().st_size
             self.send_response(200 if answer else 404)
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            if path.startswith("/v2/") and answer:
+            self.send_header("Content-Length", str(size))
+            if answer and path.startswith("/v2/") and isinstance(content, bytes):
                 self.send_header("Docker-Content-Digest", _digest(content))
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write(content)
+                with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+                    shutil.copyfileobj(file, self.wfile, 2**20)
 
         do_HEAD = do_GET
 

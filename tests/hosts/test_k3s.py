@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +46,8 @@ def published(two: Two) -> Iterator[Mirror]:
 def _program(mirror: Mirror) -> bytes:
     found = mirror.found(PROGRAM)
     assert found
-    return found[0]
+    assert isinstance(found[0], Path)
+    return found[0].read_bytes()
 
 
 def test_a_corrupt_program_is_refused_and_not_installed(two: Two, published: Mirror) -> None:

@@ -94,3 +94,12 @@ def test_a_quantity_is_its_number_times_its_unit(number: int, unit: str) -> None
 def test_a_fraction_of_a_unit_is_rounded_down(number: Decimal) -> None:
     if number >= 1:
         assert byte_count(f"{number}Gi") == int(number * 2**30)
+
+
+def test_a_server_takes_pods_of_k3s_itself_where_every_node_is_reserved() -> None:
+    home = ClusterSettings.model_validate(stack_settings("onprem")["clusters"][0])
+    server, agent = home.nodes
+    assert home.taints(server) == ["rocm-inference=true:PreferNoSchedule"]
+    assert home.taints(agent) == ["cuda-inference=true:NoSchedule"]
+    free = home.model_copy(update={"nodes": (server, agent.model_copy(update={"taint": None}))})
+    assert free.taints(server) == ["rocm-inference=true:NoSchedule"]

@@ -124,6 +124,26 @@ def test_parts_that_do_not_go_together_are_named(change: Change, expected: str) 
             "store url is missing: engines in geforce, radeon read from the store in home; set the address at which",
         ),
         (
+            put("gateway", "openWebui", "nodePort", to=30400),
+            "gateway.openWebui.nodePort 30400 is taken: gateway.litellm.nodePort has it already",
+        ),
+        (
+            put("gateway", "litellm", "nodePort", to=30900),
+            "store.nodePort 30900 is taken: gateway.litellm.nodePort has it already",
+        ),
+        (
+            put("gateway", "litellm", "nodePort", to=8080),
+            "gateway.litellm.nodePort must be a whole number of at least 30000 and at most 32767; it is 8080",
+        ),
+        (
+            drop("store", "nodePort"),
+            "store nodePort is missing, and url names port 30900 of a node in home: make them the same",
+        ),
+        (
+            put("store", "nodePort", to=31900),
+            "store nodePort is 31900, and url names port 30900 of a node in home: make them the same",
+        ),
+        (
             put("clusters", 0, "nodes", 0, "arch", to="arm64"),
             'engines[0].accelerator.kind the rocm image of llamacpp is for amd64; the fitting nodes in "home" are arm',
         ),
@@ -151,6 +171,18 @@ def test_a_node_group_cannot_be_given_hosts_of_the_same_name() -> None:
 
 def test_more_replicas_than_there_are_gpus_for_are_left_to_the_rehearsal() -> None:
     assert told(put("engines", 0, "replicas", to=7)) == []
+
+
+def test_the_stores_address_may_be_that_of_something_in_front_of_it() -> None:
+    assert told(put("store", "url", to="http://192.168.1.9:30900"), drop("store", "nodePort"), stack="onprem") == []
+    assert told(put("store", "url", to="http://192.168.1.20:9000"), drop("store", "nodePort"), stack="onprem") == []
+
+
+def test_a_port_may_be_used_again_in_another_cluster() -> None:
+    def no_engines_beside_the_store(settings: Any) -> None:
+        settings["engines"] = [engine for engine in settings["engines"] if engine["cluster"] != "home"]
+
+    assert told(no_engines_beside_the_store, put("gateway", "litellm", "nodePort", to=30900), stack="onprem") == []
 
 
 def test_three_servers_are_right() -> None:

@@ -288,7 +288,7 @@ describe() {
     while read -r word; do
         [[ " $LABELS $TAINTS " == *" $word "* ]] && continue
         case $word in
-        *:NoSchedule) kubectl taint node "$NODE" "${word%%=*}-" >/dev/null || true ;;
+        *:NoSchedule | *:PreferNoSchedule) kubectl taint node "$NODE" "${word%%=*}-" >/dev/null || true ;;
         *) kubectl label node "$NODE" "${word%%=*}-" >/dev/null ;;
         esac
     done <"$known"

@@ -62,7 +62,7 @@ const network = `{"cniVersion": "1.0.0", "name": "k3s", "plugins": [
  {"type": "portmap", "capabilities": {"portMappings": true}}]}
 `
 
-// What k3s sets up in a new cluster: agents may join, keep their password and see nodes and services.
+// What k3s sets up in a new cluster: agents may join, keep their password and see nodes and services; and its DNS.
 const objects = `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: k3s-join}
@@ -97,4 +97,4 @@ kind: RoleBinding
 metadata: {name: k3s-passwords, namespace: kube-system}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: k3s-passwords}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: "k3s:agents"}]
-`
+` + "---\n" + dns

@@ -1,0 +1,103 @@
+"""Images of what a cluster and an engine run: built from published sources and packages, under the names we pin."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.hosts.image import MIRROR, SUITE
+from tests.hosts.layers import Layer, kept
+
+_HERE = Path(__file__).parent
+_COREDNS = _HERE.parent / "standins" / "coredns"
+_LLAMA_CPP_LOCK = _HERE / "llama-cpp-python.lock"
+_LITELLM_LOCK = _HERE / "litellm.lock"
+_LLAMA_CPP_OPTIONS = (
+    "-DCMAKE_BUILD_TYPE=None",  # -O1 alone: twice as quick to build, and the model is tiny
+    "-DCMAKE_C_FLAGS=-O1",
+    "-DCMAKE_CXX_FLAGS=-O1",
+    "-DCMAKE_EXE_LINKER_FLAGS=-static -s",
+    "-DBUILD_SHARED_LIBS=OFF",
+    "-DGGML_NATIVE=OFF",
+    "-DGGML_OPENMP=OFF",
+    "-DLLAMA_OPENSSL=OFF",
+    "-DLLAMA_BUILD_UI=OFF",
+    "-DLLAMA_USE_PREBUILT_UI=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+    "-DLLAMA_BUILD_APP=OFF",
+)
+_LITELLM_LEAVES_OUT = (
+    "_polars_runtime_32",  # a third of it all, for reports of costs
+)
+_DEBIAN_LEAVES_OUT = ("dev", "proc", "sys", "var/cache", "var/lib/apt", "var/log", "usr/share/doc", "usr/share/locale")
+
+
+def coredns(go: Path) -> Layer:
+    """CoreDNS as `/coredns`."""
+
+    def fill(root: Path) -> None:
+        environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-buildvcs=false"}
+        command = [go, "build", "-trimpath", "-ldflags", "-s -w", "-o", root / "coredns", "."]
+        _run(command, _COREDNS, **environment)
+
+    return kept("coredns", "".join((_COREDNS / name).read_text() for name in ("go.mod", "go.sum", "main.go")), fill)
+
+
+def llama_server() -> Layer:
+    """llama.cpp's server as `/app/llama-server`, where its own image has it. Takes minutes the first time."""
+
+    def fill(root: Path) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            source = _llama_cpp_source(Path(directory))
+            build = Path(directory, "build")
+            _run(["cmake", "-S", source, "-B", build, *_LLAMA_CPP_OPTIONS])
+            _run(["cmake", "--build", build, "--target", "llama-server", "--parallel", str(os.cpu_count() or 1)])
+            (root / "app").mkdir()
+            shutil.copy(build / "bin/llama-server", root / "app")
+
+    return kept("llama-server", _LLAMA_CPP_LOCK.read_text() + "\n".join(_LLAMA_CPP_OPTIONS), fill)
+
+
+def _llama_cpp_source(directory: Path) -> Path:
+    """What llama-cpp-python carries of it."""
+    exactly = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes"]
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *exactly]
+    _run([*download, "--requirement", _LLAMA_CPP_LOCK, "--dest", directory])
+    (archive,) = directory.glob("llama_cpp_python-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(directory, filter="data")
+    return directory / archive.name.removesuffix(".tar.gz") / "vendor/llama.cpp"
+
+
+def litellm() -> Layer:
+    """LiteLLM and boto3 on Debian's own Python, as `litellm` and `python` on the PATH."""
+
+    def fill(root: Path) -> None:
+        _run(["debootstrap", "--variant=minbase", "--include=python3", SUITE, root, MIRROR])
+        for path in _DEBIAN_LEAVES_OUT:
+            shutil.rmtree(root / path)
+        packages = root / "usr/lib/python3/dist-packages"
+        of_debian = ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:"]
+        install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", *of_debian]
+        _run([*install, "--requirement", _LITELLM_LOCK, "--target", packages])
+        for path in _LITELLM_LEAVES_OUT:
+            shutil.rmtree(packages / path)
+        (root / "usr/bin/python").symlink_to("python3")
+        command = root / "usr/bin/litellm"
+        command.write_text("#!/usr/bin/python3\nfrom litellm import run_server\n\nrun_server()\n")
+        command.chmod(0o755)
+
+    return kept("litellm", "\n".join((_LITELLM_LOCK.read_text(), *_LITELLM_LEAVES_OUT, *_DEBIAN_LEAVES_OUT)), fill)
+
+
+def _run(command: Sequence[str | Path], directory: Path = _HERE, **environment: str) -> None:
+    done = subprocess.run(
+        command, cwd=directory, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command[:4]))} … failed:\n{(done.stdout + done.stderr)[-3000:]}")
