@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.deployment import Deployment
-from tests.hosts import k3s, onprem
+from tests.hosts import images, k3s, layers, onprem
 from tests.hosts.image import cache, image
 from tests.hosts.machine import Machine, Site, site
 from tests.hosts.mirror import Mirror, serving
@@ -50,11 +50,14 @@ def hosts_at_hand() -> Generator[Hosts]:
     with tempfile.TemporaryDirectory(prefix="inference-benchmark-") as scratch, ExitStack() as running:
         directory = Path(scratch)
         components = k3s.components(directory / "kube")
-        program = k3s.built(k3s.FIRST, directory, golang.find(this_platform()))
+        go = golang.find(this_platform())
+        program = k3s.built(k3s.FIRST, directory, go)
         place = running.enter_context(site(directory, image()))
         mirror = running.enter_context(serving(place.gateway, cache() / "debian"))
         k3s.release(mirror, k3s.FIRST, program)
-        mirror.add_image(k3s.PAUSE, {"k3s": program}, entrypoint=["/k3s", "pause"])
+        stand_in = layers.programs(directory / "k3s.tar", {"k3s": program})
+        mirror.add_image(k3s.PAUSE, stand_in, entrypoint=["/k3s", "pause"])
+        mirror.add_image(k3s.COREDNS, images.coredns(go), entrypoint=["/coredns"])
         yield Hosts(place=place, mirror=mirror, components=components, program=program, running=running)
 
 

@@ -12,7 +12,7 @@ from components.accelerators.versions import AMD, NVIDIA
 from components.node.step import SCRIPTS
 from tests.api_server import ApiServer
 from tests.e2e.deployment import Deployment
-from tests.hosts import k3s, onprem, vendors
+from tests.hosts import k3s, layers, onprem, vendors
 from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
@@ -74,9 +74,10 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(new_host: NewHost, mirror: Mirror, go: Path, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     vendors.publish(mirror, platform.release(), tmp_path_factory.mktemp("vendors"))
-    plugin = k3s.compiled(PLUGIN, tmp_path_factory.mktemp("plugin") / "plugin", go)
+    directory = tmp_path_factory.mktemp("plugin")
+    layer = layers.programs(directory / "layer.tar", {"plugin": k3s.compiled(PLUGIN, directory / "plugin", go)})
     for image, resource in ((NVIDIA, "nvidia.com/gpu"), (AMD, "amd.com/gpu")):
-        mirror.add_image(image.partition("/")[2], {"plugin": plugin}, entrypoint=["/plugin", resource])
+        mirror.add_image(image, layer, entrypoint=["/plugin", resource])
     cuda, rocm = new_host("cuda"), new_host("rocm")
     before = {machine.hostname: onprem.looks(machine) for machine in (cuda, rocm)}
     vendors.plug_in(cuda, "0x10de", cards=2)
