@@ -128,11 +128,12 @@ def test_a_driver_that_is_installed_again_changes_nothing(lab: Lab) -> None:
         assert onprem.differences(before, machine) == {}
 
 
-def test_too_few_gpus_are_told_with_what_the_device_plugin_says(lab: Lab) -> None:
-    variables = "WANTED='cuda nvidia.com/gpu 3' NAMESPACE=accelerators SECONDS_TO_WAIT=2"
+@pytest.mark.parametrize(("node", "resource", "there"), [("cuda", "nvidia.com/gpu", 2), ("rocm", "amd.com/gpu", 1)])
+def test_too_few_gpus_are_told_with_what_the_device_plugin_says(lab: Lab, node: str, resource: str, there: int) -> None:
+    variables = f"WANTED='{node} {resource} {there + 1}' NAMESPACE=accelerators SECONDS_TO_WAIT=2"
     said = lab.cuda.run(f"{variables} bash -s 2>&1", stdin=(SCRIPTS / "advertised.sh").read_text(), check=False)
-    assert "node cuda advertises 2 x nvidia.com/gpu, settings promise 3" in said
-    assert "registered 2 x nvidia.com/gpu" in said
+    assert f"node {node} advertises {there} x {resource}, settings promise {there + 1}" in said
+    assert f"registered {there} x {resource}" in said
 
 
 def test_a_runtime_that_k3s_does_not_know_is_named_with_the_remedy(lab: Lab) -> None:

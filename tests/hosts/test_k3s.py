@@ -14,6 +14,7 @@ from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
 
 PROGRAM = f"/k3s/{k3s.FIRST}/k3s"
+VOLUMES = "/var/lib/inference-volumes"
 SUMS = f"/k3s/{k3s.FIRST}/sha256sum-amd64.txt"
 
 
@@ -93,3 +94,18 @@ def test_data_of_a_cluster_with_another_token_is_named(two: Two) -> None:
     assert failed.returncode != 0
     assert "belongs to a cluster with another token" in failed.stdout
     assert machine.run("ls /var/lib/rancher/k3s/server/db") != "", "nothing was lost"
+
+
+def test_volumes_outlive_the_cluster_unless_settings_say_otherwise(two: Two) -> None:
+    kept, purged = two.hosts
+    for machine in two.hosts:
+        machine.run(f"mkdir -p {VOLUMES}/pvc-1_inference_models && echo weights >{VOLUMES}/pvc-1_inference_models/file")
+    clusters = {machine.hostname: (machine,) for machine in two.hosts}
+    k3s_settings = {"version": k3s.FIRST, "purgeData": True}
+    two.deployment.write_settings(onprem.settings(two.mirror, clusters, k3s=k3s_settings))
+    step = next(one["urn"] for one in two.deployment.resources() if one["urn"].endswith("::geforce-geforce-k3s"))
+    two.deployment.up("--target", step)
+    for machine in two.hosts:  # what a destroy sends; the other cluster's API server is not there for all of it
+        machine.run("bash -s down", stdin=two.deployment.sent(f"{machine.hostname}-{machine.hostname}-k3s"))
+    assert kept.run(f"cat {VOLUMES}/pvc-*/file") == "weights"
+    assert purged.run(f"ls -d {VOLUMES} 2>/dev/null || true") == ""

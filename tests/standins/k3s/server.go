@@ -65,6 +65,7 @@ func startAPI(c *config, ended chan error, certificate, identity string) {
 		"--requestheader-client-ca-file="+authority+".crt", "--requestheader-allowed-names=k3s-front",
 		"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
 		"--tls-cert-file="+certificate+".crt", "--tls-private-key-file="+certificate+".key",
+		"--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
 		"--kubelet-client-certificate="+identity+".crt", "--kubelet-client-key="+identity+".key",
 		"--service-account-key-file="+serviceKey, "--service-account-signing-key-file="+serviceKey,
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
