@@ -2,7 +2,8 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,17 @@ def _until(condition: Callable[[], bool], seconds: int = 60) -> None:
         time.sleep(0.1)
 
 
+@contextmanager
+def _silence(machine: Machine) -> Generator[None]:
+    """No packet to or from the host, and nobody tells either side."""
+    port = f"vb-{machine.name}"
+    subprocess.run(["ip", "link", "set", port, "down"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "link", "set", port, "up"], check=True)
+
+
 @pytest.fixture(scope="module")
 def host(new_host: NewHost) -> Machine:
     return new_host("target")
@@ -106,6 +118,22 @@ def test_a_step_that_lost_its_connection_goes_on_and_the_next_up_joins_it(step: 
     assert joined.status == 0, joined.text
     assert "slow: is at work already: joins it" in joined.messages("slow")
     assert "second 1" in joined.messages("slow"), "what it said before is told again"
+    assert step.journal() == ["begun", "ended"]
+
+
+def test_a_connection_that_goes_silent_is_given_up_while_the_step_goes_on_and_the_next_up_joins_it(step: Step) -> None:
+    step.write(seconds=185)
+    up = step.begin()
+    silent_since = time.monotonic()
+    with _silence(step.machine):
+        said, _ = up.communicate(timeout=200)
+        waited = time.monotonic() - silent_since
+    assert up.returncode != 0
+    assert "lost connection" in said or "without exit status" in said or "timed out" in said.lower()
+    assert 120 < waited < 200, "15 seconds, and nine probes in as many"
+    joined = step.stack.up()
+    assert joined.status == 0, joined.text
+    assert "slow: is at work already: joins it" in joined.messages("slow")
     assert step.journal() == ["begun", "ended"]
 
 

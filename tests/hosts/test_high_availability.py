@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.api_server import ApiServer
 from tests.e2e.deployment import Deployment
@@ -16,6 +17,8 @@ from tests.hosts import k3s, onprem
 from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
+
+LATER = {"version": k3s.NEXT, "rotation": {"tokens": 2}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,18 +87,22 @@ def test_the_cluster_is_served_while_the_server_that_began_it_has_no_power(trio:
     assert "while-it-is-down" in names
 
 
-def test_a_new_version_comes_to_one_server_at_a_time(trio: Trio, tmp_path: Path) -> None:
-    trio.deployment.write_settings(trio.settings(k3s={"version": k3s.NEXT}))
+def test_a_new_version_and_new_tokens_come_to_one_server_at_a_time(trio: Trio, tmp_path: Path) -> None:
+    before = {_token(machine) for machine in trio.machines}
+    trio.deployment.write_settings(trio.settings(k3s=LATER))
     said = trio.deployment.up().stdout
     done = [line.split("node ")[1].split()[0] for line in said.splitlines() if f"is Ready, k3s {k3s.NEXT}" in line]
     assert list(dict.fromkeys(done)) == ["one", "two", "three"]
     nodes = trio.api(trio.machines[1], tmp_path).get("nodes")["items"]
     assert not any(node["spec"].get("unschedulable") for node in nodes)
     assert all(k3s.NEXT in machine.run("k3s --version") for machine in trio.machines)
+    after = {_token(machine) for machine in trio.machines}
+    assert len(before) == len(after) == 1
+    assert before != after
 
 
 def test_servers_that_settings_no_longer_name_leave_and_the_one_that_stays_goes_on(trio: Trio) -> None:
-    alone = onprem.settings(trio.mirror, {"trio": trio.machines[:1]}, k3s={"version": k3s.NEXT})
+    alone = onprem.settings(trio.mirror, {"trio": trio.machines[:1]}, k3s=LATER)
     trio.deployment.write_settings(alone)
     trio.deployment.up()
     assert _members(trio.machines[0]) == {"one"}
@@ -105,7 +112,7 @@ def test_servers_that_settings_no_longer_name_leave_and_the_one_that_stays_goes_
 
 
 def test_they_can_join_again(trio: Trio) -> None:
-    trio.deployment.write_settings(trio.settings(k3s={"version": k3s.NEXT}))
+    trio.deployment.write_settings(trio.settings(k3s=LATER))
     trio.deployment.up()
     assert _members(trio.machines[0]) == {"one", "two", "three"}
 
@@ -129,6 +136,11 @@ def _members(machine: Machine) -> set[str]:
     command = "curl --silent --fail http://127.0.0.1:2379/v3/cluster/member/list --data '{}'"
     members = json.loads(machine.run(command))["members"]
     return {one["name"].rpartition("-")[0] for one in members if not one.get("isLearner")}
+
+
+def _token(machine: Machine) -> str:
+    """What servers join with, by the file that this one has written for k3s."""
+    return yaml.safe_load(machine.run("cat /etc/rancher/k3s/config.yaml"))["token"]
 
 
 def _writes(api: ApiServer, name: str) -> bool:

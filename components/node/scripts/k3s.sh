@@ -34,7 +34,7 @@ state() {
 program() {
     state_that k3s "$SERVICE"
     local now
-    now=$($PROGRAM --version 2>/dev/null | sed -n 's/^k3s version \([^ ]*\).*/\1/p') || true
+    now=$(version)
     # shellcheck disable=SC2153  # a variable of the step
     [ "$now" = "$VERSION" ] && [ -e "/etc/systemd/system/$SERVICE.service" ] && return
     change "install k3s $VERSION${now:+ in place of $now}" || return 0
@@ -49,6 +49,8 @@ program() {
     if [ "$ROLE" = agent ] && [ ! -e /var/lib/rancher/k3s/agent ]; then forget_namesake; fi
     rm -f "$HOST/$STEP/k3s" "$HOST/$STEP/install.sh"
 }
+
+version() { { $PROGRAM --version 2>/dev/null || true; } | sed -n 's/^k3s version \([^ ]*\).*/\1/p'; }
 
 fetch() {
     local architecture name sums=$HOST/$STEP/sums release
@@ -204,7 +206,7 @@ await_node() {
         sleep 1
         waited=$((waited + 1))
     done
-    say "node $NODE is Ready, k3s $VERSION"
+    say "node $NODE is Ready, k3s $(version)"
 }
 
 # What never gets better by waiting.

@@ -27,6 +27,9 @@ _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.1, 1.5, 5.0
 """Seconds between two attempts, as the official provider waits."""
 
 
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 9}
+"""Seconds, seconds and probes, as Go has them by itself; the official provider 1.2.1 adds nothing of SSH's own."""
+
 _Stream = socket.socket | paramiko.Channel
 _OpenStream = Callable[[tuple[str, int], float | None], _Stream]
 
@@ -50,10 +53,10 @@ def connected(connection: Connection, running: Running, show: Callable[[str], No
             return transport
 
         if connection.proxy is None:
-            yield dialled(connection, "Dial", socket.create_connection)
+            yield dialled(connection, "Dial", _direct)
             return
         try:
-            proxy = dialled(connection.proxy, "Dial proxy", socket.create_connection)
+            proxy = dialled(connection.proxy, "Dial proxy", _direct)
             transport = dialled(connection, "Dial from proxy", _through(proxy))
         except ProviderError as error:
             raise ProviderError(f"proxy: {error}") from None
@@ -79,6 +82,14 @@ def _dialled(
         if stopped.wait(pause):
             raise ProviderError("context canceled")
         pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+
+def _direct(address: tuple[str, int], seconds: float | None) -> socket.socket:
+    stream = socket.create_connection(address, seconds)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE.items():
+        stream.setsockopt(socket.IPPROTO_TCP, option, value)
+    return stream
 
 
 def _through(proxy: paramiko.Transport) -> _OpenStream:
