@@ -24,19 +24,36 @@ state() {
 
 # --- Where packages come from.
 
+# One a line, its parts set apart by bars: name, url, suites, components, and its key in base64.
 package_sources() {
-    local source
-    if [ -n "$ONLY_SOURCES" ]; then
-        for source in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-            case $source in */inference.sources | *'*') ;; *) absent "$source" refresh_package_lists ;; esac
-        done
-    fi
-    [ -z "$SOURCES" ] || file /etc/apt/sources.list.d/inference.sources 644 refresh_package_lists <<<"$SOURCES"
+    local name url suites components key path
+    while IFS='|' read -r name url suites components key; do
+        [ -n "$name" ] || continue
+        path=/etc/apt/keyrings/inference-system-$name.asc
+        file "$path" 644 refresh_package_lists < <(base64 --decode <<<"$key")
+        repository "system-$name" "$url" "$suites" "$components" "$path"
+    done <<<"$SOURCES"
+    [ -z "$ONLY_SOURCES" ] || no_other_sources
+    take_back_files /etc/apt/sources.list
+    take_back_files /etc/apt/keyrings
     settle
     # Lists that were never fetched, or more than a day ago, may name packages that are gone.
     if [ -z "$CHECK" ] && [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -mtime -1 -print -quit 2>/dev/null)" ]; then
         refresh_package_lists
     fi
+}
+
+# Those that are there, and those that an earlier run has set aside. Ours stay, those of other steps too.
+no_other_sources() {
+    local source
+    while read -r source; do
+        case $source in
+        */inference-*.sources) ;;
+        /etc/apt/sources.list | /etc/apt/sources.list.d/*.list | /etc/apt/sources.list.d/*.sources)
+            absent "$source" refresh_package_lists
+            ;;
+        esac
+    done < <(find /etc/apt -name '*.list' -o -name '*.sources'; cut -s -f2 "$LEDGER" 2>/dev/null)
 }
 
 # Kernel and drivers move only when settings say so: a library that is newer than its module is a dead GPU.
