@@ -101,6 +101,8 @@ def system_variables(system: System, host: Host, peers: Sequence[Host]) -> Mappi
         "UPGRADES": "yes" if system.security_upgrades else "",
         "TIME": "yes" if system.time_sync else "",
         "LOG_SIZE": str(byte_count(system.journal_size)) if system.journal_size else "",
+        "LOG_DAYS": str(system.journal_days or ""),
+        "LIMITS": "yes" if system.limits else "",
         "SSH": "yes" if system.ssh_by_key else "",
         "FIREWALL": rules(system.firewall, host, peers) if system.firewall else "",
     }

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from components.node.keys import SigningKey
 from components.node.settings import Url
@@ -79,5 +79,9 @@ class System(Section):
     """A time service, unless one runs already: certificates depend on the clock."""
     firewall: Firewall | None = Firewall()
     """A table of its own in nftables, beside the rules of k3s; `null` for none."""
+    limits: bool = True
+    """Open files, locked memory, memory maps and file watches, for logins and services, as large models need them."""
     journal_size: Quantity | None = "1Gi"
     """Most that the system's journal keeps; `null` for the distribution's own bound."""
+    journal_days: Annotated[PositiveInt, Field(le=3650)] | None = 30
+    """How long it keeps them, and how long logs of our own steps are kept; `null` for no bound."""

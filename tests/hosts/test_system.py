@@ -14,6 +14,7 @@ from tests.hosts.mirror import Mirror
 
 SOURCES = "ls /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true"
 KNOWN = "apt-cache policy | sed -n 's/^ *[0-9]* \\(http[^ ]*\\) .*/\\1/p' | sort -u"
+SERVICE_LIMITS = "systemctl show --property=DefaultLimitNOFILESoft,DefaultLimitMEMLOCK"
 TOOL = vendors.Package(name="site-tool", version="1", files={"usr/bin/site-tool": "#!/bin/sh\necho works\n"})
 
 
@@ -90,4 +91,50 @@ def test_a_repository_that_was_wrong_and_is_left_out_is_in_nobodys_way(
     node.write(stack, host, mirror)
     without = stack.up()
     assert without.status == 0, without.text
+    assert stack.destroy().status == 0
+
+
+def test_limits_hold_for_logins_and_services_until_the_host_is_given_back(
+    stack: SmallStack, host: Machine, mirror: Mirror
+) -> None:
+    before, own = onprem.looks(host), host.run(SERVICE_LIMITS)
+    boot = host.run("systemctl show --property=UserspaceTimestampMonotonic --value")
+
+    node.write(stack, host, mirror)
+    up = stack.up()
+    assert up.status == 0, up.text
+    stays = any("locked memory stays at 8192" in line for line in up.messages("node-system"))
+    files = min(65536, int(host.run("systemctl show --property=DefaultLimitNOFILE --value")))
+    for asked in ("sh -c", "sudo -n systemd-run --quiet --pipe --wait sh -c"):
+        open_files, locked = host.over_ssh(f"{asked} 'ulimit -S -n; ulimit -l'").split()
+        assert open_files == str(files)
+        assert locked == ("8192" if stays else "unlimited")
+    assert "vm.max_map_count = 1048576" in host.run("cat /etc/sysctl.d/60-inference.conf")
+    assert host.run("systemctl show --property=UserspaceTimestampMonotonic --value") == boot, "nothing was restarted"
+    assert host.run("systemctl list-units --failed --no-legend") == ""
+
+    node.write(stack, host, mirror, limits=False)
+    assert stack.up().status == 0
+    assert host.run(SERVICE_LIMITS) == own
+    assert host.run("cat /etc/sysctl.d/60-inference.conf") == "net.ipv4.ip_forward = 1"
+    assert stack.destroy().status == 0
+    assert onprem.differences(before, host) == {}
+
+
+def test_logs_are_kept_as_long_as_set_and_compressed(stack: SmallStack, host: Machine, mirror: Mirror) -> None:
+    node.write(stack, host, mirror, journalDays=14)
+    assert stack.up().status == 0
+    journal = host.run("systemd-analyze cat-config systemd/journald.conf")
+    assert "SystemMaxUse=1073741824" in journal
+    assert "MaxRetentionSec=14day" in journal
+    said = host.run("cat /var/lib/inference/system/log")
+    assert "nothing to change" not in said
+    host.run("logrotate --force /etc/logrotate.d/inference")
+    assert host.run("zcat /var/lib/inference/system/log.1.gz") == said
+    for _ in range(3):
+        host.run("logrotate --force /etc/logrotate.d/inference")
+    assert host.run("ls /var/lib/inference/system/log.*").split() == [
+        f"/var/lib/inference/system/log.{number}.gz" for number in (1, 2)
+    ], "2 weeks"
+    assert stack.up("--expect-no-changes").status == 0
     assert stack.destroy().status == 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The operating system as a node needs it: packages, security upgrades, SSH by key, time, logs, limits, firewall.
-# Knows from its variables: PACKAGES SOURCES ONLY_SOURCES UPGRADES SSH TIME LOG_SIZE FIREWALL
+# Knows from its variables: PACKAGES SOURCES ONLY_SOURCES UPGRADES SSH TIME LOG_SIZE LOG_DAYS LIMITS FIREWALL
 # An empty variable leaves that part as it is, or puts it back to how it was.
 
 STEP=${STEP:-system}
@@ -8,7 +8,7 @@ STEP=${STEP:-system}
 . "$(dirname "${BASH_SOURCE[0]}")/host.sh"
 
 : "${PACKAGES:=}" "${SOURCES:=}" "${ONLY_SOURCES:=}" "${UPGRADES:=}" "${SSH:=}" "${TIME:=}" "${LOG_SIZE:=}"
-: "${FIREWALL:=}"
+: "${LOG_DAYS:=}" "${LIMITS:=}" "${FIREWALL:=}"
 
 state() {
     package_sources
@@ -16,8 +16,9 @@ state() {
     packages curl ca-certificates iptables $PACKAGES
     [ -z "$UPGRADES" ] || security_upgrades
     [ -z "$TIME" ] || time_sync
-    [ -z "$LOG_SIZE" ] || logs
-    limits
+    [ -z "$LOG_SIZE$LOG_DAYS" ] || logs
+    [ -z "$LIMITS" ] || limits
+    kernel_parameters
     [ -z "$FIREWALL" ] || firewall
     [ -z "$SSH" ] || ssh_by_key
 }
@@ -79,25 +80,72 @@ time_sync() {
 logs() {
     file /etc/systemd/journald.conf.d/60-inference.conf 644 restart_journal <<END
 [Journal]
-SystemMaxUse=$LOG_SIZE
-MaxRetentionSec=1month
+${LOG_SIZE:+SystemMaxUse=$LOG_SIZE
+}${LOG_DAYS:+MaxRetentionSec=${LOG_DAYS}day}
 END
+    [ -n "$LOG_DAYS" ] || return 0
     packages logrotate
-    file /etc/logrotate.d/inference 644 <<'END'
+    # Empty ones too: only what is rotated is looked at for its age. In place, since a step may be writing.
+    file /etc/logrotate.d/inference 644 <<END
 /var/lib/inference/*/log {
-    maxsize 1M
+    weekly
+    rotate $(((LOG_DAYS + 6) / 7))
+    maxage $LOG_DAYS
+    compress
+    copytruncate
     missingok
-    rotate 2
 }
 END
 }
 restart_journal() { systemctl restart systemd-journald.service; }
 
-# Forwarding is the pods' network; each pod's kubelet watches use up inotify instances, of which Linux gives 128.
+# Each pod's kubelet watches use up inotify instances, of which Linux gives 128. A server of models opens a file for
+# each shard and client, of 1024. Memory is locked for weights that must not be swapped and for network cards that read
+# it; pods get k3s's limits, which are systemd's. A process may map 65530 regions: one for each shard and GPU allocation.
+# Never more than the kernel grants: sudo refuses who cannot be given their limits.
 limits() {
+    local files=65536 most memory=yes
+    at_least fs.inotify.max_user_instances 1024
+    at_least fs.inotify.max_user_watches 524288
+    at_least vm.max_map_count 1048576
+    most=$(ulimit -H -n)
+    [ "$most" = unlimited ] || [ "$most" -ge $files ] || files=$most
+    if ! (ulimit -l unlimited) 2>/dev/null; then
+        memory=
+        say "locked memory stays at $(ulimit -l) KiB: the kernel is not this host's own"
+    fi
+    file /etc/security/limits.d/60-inference.conf 644 <<END
+* soft nofile $files
+root soft nofile $files
+${memory:+* - memlock unlimited
+root - memlock unlimited}
+END
+    file /etc/systemd/system.conf.d/60-inference.conf 644 limit_services <<END
+[Manager]
+DefaultLimitNOFILE=$files:${most/unlimited/infinity}
+${memory:+DefaultLimitMEMLOCK=infinity}
+END
+}
+# Services get them when they start next. Told to read its settings anew, systemd also writes devices' rules anew, by
+# which running pods lose their GPUs: on a node at work that waits for the next boot.
+limit_services() {
+    local service
+    for service in k3s k3s-agent; do
+        if systemctl is-active --quiet $service; then
+            say "limits of services change with the next boot, since pods are running"
+            return
+        fi
+    done
+    systemctl daemon-reexec
+}
+at_least() { # KEY VALUE
+    state_that parameter "$1"
+    [ "$(sysctl --values "$1" 2>/dev/null || echo 0)" -gt "$2" ] || parameter "$1" "$2"
+}
+
+# Forwarding is the pods' network.
+kernel_parameters() {
     parameter net.ipv4.ip_forward 1
-    parameter fs.inotify.max_user_instances 1024
-    parameter fs.inotify.max_user_watches 524288
     file /etc/sysctl.d/60-inference.conf 644 <<<"${PARAMETERS%$'\n'}"
 }
 
