@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
-from components.node.settings import Capacity, Host, NodeGroup, SimulatedHost, System
+from components.node.settings import Capacity, Host, NodeGroup, SimulatedHost
+from components.node.system import System
 from components.storage.settings import ExternalStore, MinioStore, Model, S3Store, Store
 from stacks.problems import Place, closest
 from stacks.schema import Setting, find

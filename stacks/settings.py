@@ -7,7 +7,8 @@ from pydantic import Field
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
-from components.node.settings import Drivers, Mirror, System
+from components.node.settings import Drivers, Mirror
+from components.node.system import System
 from components.section import Section
 from components.storage.settings import MinioStore, Model, Store
 from components.workload.namespace import Quota

@@ -16,8 +16,9 @@ from components.cluster.gpus import advertised_gpus
 from components.cluster.settings import ClusterSettings, K3s
 from components.node.gpu_node import GpuNode
 from components.node.ports import API
-from components.node.settings import Drivers, Host, Mirror, System
+from components.node.settings import Drivers, Host, Mirror
 from components.node.step import SCRIPTS, Step, query, run_step
+from components.node.system import System
 from components.node.versions import K3S_DOWNLOADS, K3S_INSTALLER
 
 K3S_SCRIPT = SCRIPTS / "k3s.sh"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from components.node.ports import API, ETCD, FLANNEL, KUBELET
-from components.node.settings import Firewall, Host
+from components.node.settings import Host
+from components.node.system import Firewall
 
 _POD_INTERFACES = ("cni0", "flannel.1", "flannel-wg", "docker0")
 

@@ -1,5 +1,6 @@
 """A host, made ready to be a node: looked over, set up, with a driver that is proven to work."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 import pulumi
@@ -9,8 +10,9 @@ from components.node.connection import TRIES_AFTER_REBOOT, connection
 from components.node.driver import driver_step, mig_step, proof
 from components.node.firewall import rules
 from components.node.ports import API, ETCD, KUBELET
-from components.node.settings import Drivers, Host, Mirror, System
+from components.node.settings import Drivers, Host, Mirror
 from components.node.step import SCRIPTS, Step, inspect, run_step
+from components.node.system import AptSource, System
 from components.section import byte_count
 
 
@@ -99,9 +101,18 @@ def system_variables(system: System, host: Host, peers: Sequence[Host]) -> Mappi
     """What `system.sh` is to do; an empty variable is a part that is left alone."""
     return {
         "PACKAGES": " ".join(system.packages),
+        "SOURCES": "\n".join(map(_source, system.apt_sources)),
+        "ONLY_SOURCES": "yes" if system.only_apt_sources else "",
         "UPGRADES": "yes" if system.security_upgrades else "",
         "TIME": "yes" if system.time_sync else "",
         "LOG_SIZE": str(byte_count(system.journal_size)) if system.journal_size else "",
+        "LOG_DAYS": str(system.journal_days or ""),
+        "LIMITS": "yes" if system.limits else "",
         "SSH": "yes" if system.ssh_by_key else "",
         "FIREWALL": rules(system.firewall, host, peers) if system.firewall else "",
     }
+
+
+def _source(source: AptSource) -> str:
+    key = b64encode(source.key.encode()).decode()
+    return "|".join((source.name, source.url, " ".join(source.suites), " ".join(source.components), key))

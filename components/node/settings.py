@@ -1,35 +1,17 @@
 """Settings of hosts and node groups, and the one shape in which the rest of the program sees them."""
 
-import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, StringConstraints
+from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints
 
 from components.accelerators import NodeAccelerator
+from components.node.keys import HostKey
 from components.node.versions import K3S_DOWNLOADS
 from components.section import LabelKey, Labels, Name, Quantity, Section, rule
-
-_EXAMPLE_KEY = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{('EXAMPLE' * 7)[:43]}"
-
-
-def _whole(key: str) -> str:
-    """Refuse a key that was cut off or mistyped: its bytes are fields with their lengths, the first being the type."""
-    kind, encoded = key.split()[:2]
-    try:
-        rest, fields = base64.b64decode(encoded, validate=True), list[bytes]()
-    except binascii.Error:
-        rest, fields = b"", list[bytes]()
-    while len(rest) >= 4 and len(rest) >= 4 + int.from_bytes(rest[:4], "big"):
-        end = 4 + int.from_bytes(rest[:4], "big")
-        fields, rest = [*fields, rest[4:end]], rest[end:]
-    if rest or len(fields) < 2 or fields[0] != kind.encode():
-        raise ValueError(f"is not a whole {kind} key: some of it is missing or altered")
-    return key
 
 
 def textual(value: object) -> object:
@@ -38,23 +20,6 @@ def textual(value: object) -> object:
         raise ValueError("must be an IP address or a host name, in quotes")
     return value
 
-
-HostKey = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)) AAAA[A-Za-z0-9+/]+={0,3}( [ -~]*)?$",
-        max_length=2048,
-    ),
-    AfterValidator(_whole),
-    rule(
-        "an ed25519 or ecdsa public key as ssh-keyscan prints it: type and base64",
-        example=_EXAMPLE_KEY,
-    ),
-]
-"""An OpenSSH public host key: type and base64, as `ssh-keyscan` prints them after the host.
-
-No `ssh-rsa`: Pulumi's command provider asks for a signature of that very name, with SHA-1, which OpenSSH refuses.
-"""
 
 HostName = Annotated[
     str,
@@ -65,6 +30,10 @@ HostName = Annotated[
     rule("an IP address or a host name", example="gpu-1.lan"),
 ]
 """A name as in RFC 1123. Its last part has a letter, so that a mistyped address is not taken for a name."""
+
+UserName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"), rule("the name of a Unix account", example="ops")
+]
 
 Architecture = Literal["amd64", "arm64"]
 
@@ -97,9 +66,7 @@ class Login(Section):
     """Its IP address or host name; no two hosts of a stack share one."""
     port: Annotated[int, Field(ge=1, le=65535)] = 22
     """Port of its SSH server."""
-    user: Annotated[
-        str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"), rule("the name of a Unix account", example="ops")
-    ]
+    user: UserName
     """Who logs in; on a node, someone who may use `sudo` without a password."""
     host_key: HostKey
     """The host's public SSH key. Get it with: `ssh-keyscan [-p PORT] -t ed25519 HOST`."""
@@ -136,46 +103,6 @@ class NodeGroup(Capacity):
     """EC2 instance type; `cpu`, `memory` and `accelerator` say what it has."""
     size: Annotated[PositiveInt, Field(le=1000)] = 1
     """Most nodes in the group; a rehearsal has all of them."""
-
-
-PackageName = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$", max_length=200),
-    rule("a Debian package, or package=version", example="htop"),
-]
-
-
-Port = Annotated[
-    str,
-    StringConstraints(pattern=r"^[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?/(tcp|udp)$"),
-    rule("a port or a range, and its protocol", example="9100/tcp"),
-]
-
-
-class Firewall(Section):
-    """What hosts let in: SSH, the API server, and from the other nodes of their cluster what these need."""
-
-    open: tuple[Port, ...] = ()
-    """Further ports, for whatever else runs on the hosts."""
-    clients: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Who may reach SSH and the API server; everybody when empty. This machine must be among them."""
-
-
-class System(Section):
-    """How every host is set up before it becomes a node. What is turned off is left, or put back, as it was."""
-
-    packages: tuple[PackageName, ...] = ()
-    """Further Debian packages."""
-    security_upgrades: bool = True
-    """Security updates install themselves every night, but for the kernel, drivers and container runtimes."""
-    ssh_by_key: bool = True
-    """No logins with a password."""
-    time_sync: bool = True
-    """A time service, unless one runs already: certificates depend on the clock."""
-    firewall: Firewall | None = Firewall()
-    """A table of its own in nftables, beside the rules of k3s; `null` for none."""
-    journal_size: Quantity | None = "1Gi"
-    """Most that the system's journal keeps; `null` for the distribution's own bound."""
 
 
 Url = Annotated[

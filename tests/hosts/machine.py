@@ -99,6 +99,17 @@ class Machine:
             raise AssertionError(f"{self.name}: {command}\n{done.stdout}{done.stderr}")
         return done.stdout.strip()
 
+    def over_ssh(self, command: str, *, user: str = "ops", key: Path | None = None, check: bool = True) -> str:
+        """What a user's shell prints, errors too."""
+        known = self.root.parent / f"{self.name}.known"
+        known.write_text(f"{self.address} {self.host_key}\n")
+        options = [f"-oUserKnownHostsFile={known}", "-oBatchMode=yes", "-oIdentitiesOnly=yes", "-oLogLevel=ERROR"]
+        ssh = ["ssh", "-F/dev/null", *options, f"-i{key or self.private_key}", f"{user}@{self.address}", command]
+        done = subprocess.run(ssh, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{self.name}: {user}: {command}\n{done.stdout}")
+        return done.stdout.strip()
+
     def stop(self) -> None:
         """Power off, by force in the end; waits until network interface and control groups are gone."""
         if self._process is None:

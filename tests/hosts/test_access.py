@@ -15,8 +15,9 @@ PROGRAM = """
 sys.path.insert(0, {repository!r})
 from pathlib import Path
 from components.node.gpu_node import system_variables
-from components.node.settings import Host, System
+from components.node.settings import Host
 from components.node.step import SCRIPTS, Step, run_step
+from components.node.system import System
 
 host = Host.model_validate({host!r})
 key = Path({key!r}).read_text()

@@ -19,7 +19,8 @@ PROGRAM = """
 sys.path.insert(0, {repository!r})
 from pathlib import Path
 from components.node.gpu_node import GpuNode
-from components.node.settings import Drivers, Host, Mirror, System
+from components.node.settings import Drivers, Host, Mirror
+from components.node.system import System
 
 GpuNode(
     "node",

@@ -5,7 +5,7 @@ A module that was installed is loaded only by the next boot; until then its tool
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -151,6 +151,11 @@ def packages(kernel: str) -> Mapping[str, tuple[Package, ...]]:
 
 def publish(mirror: Mirror, kernel: str, directory: Path) -> None:
     """Build all of them, signed with a key of their own."""
+    signed(mirror, packages(kernel), directory)
+
+
+def signed(mirror: Mirror, repositories: Mapping[str, Sequence[Package]], directory: Path) -> str:
+    """Flat repositories below `/apt`, signed with a new key, which is returned."""
     home = directory / "gnupg"
     home.mkdir(mode=0o700)
     environment = os.environ | {"GNUPGHOME": str(home)}
@@ -161,7 +166,7 @@ def publish(mirror: Mirror, kernel: str, directory: Path) -> None:
 
     gpg("--passphrase", "", "--quick-generate-key", "vendors@stub", "ed25519", "sign", "never")
     key = gpg("--export")
-    for name, contents in packages(kernel).items():
+    for name, contents in repositories.items():
         index = "\n".join(_entry(mirror, f"/apt/{name}", _built(package, directory)) for package in contents)
         sums = f"SHA256:\n {sha256(index.encode()).hexdigest()} {len(index)} Packages\n"
         release = f"Date: Sat, 21 Nov 2026 00:00:00 UTC\n{sums}"
@@ -169,6 +174,7 @@ def publish(mirror: Mirror, kernel: str, directory: Path) -> None:
         mirror.files[f"/apt/{name}/InRelease"] = gpg("--clearsign", stdin=release.encode())
         mirror.files[f"/apt/{name}/key.asc"] = key
     subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True, capture_output=True)
+    return key.decode()
 
 
 def _entry(mirror: Mirror, place: str, package: Path) -> str:

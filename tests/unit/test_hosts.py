@@ -9,7 +9,8 @@ import pytest
 
 from components.node.driver import driver_step
 from components.node.firewall import rules
-from components.node.settings import Drivers, Firewall, Host, Mirror
+from components.node.settings import Drivers, Host, Mirror
+from components.node.system import Firewall
 from tests.unit.recording import RANDOM, SECRET_SIGNATURE, Recording, record, stack_settings
 
 

@@ -10,7 +10,7 @@ set -euo pipefail
 
 readonly HOST=/var/lib/inference
 readonly LEDGER=$HOST/$STEP/ledger BEFORE=$HOST/$STEP/before PENDING=$HOST/$STEP/pending
-CHECK='' CHANGES=0
+CHECK='' LEAVING='' CHANGES=0
 declare -A STATED=()
 
 say() { printf '%s\n' "$*"; }
@@ -65,7 +65,7 @@ file() {
     keep "$path"
     record file "$path" "$action"
     later "$action"
-    mkdir -p "${path%/*}"
+    (umask 022 && mkdir -p "${path%/*}")
     printf '%s' "${content%.}" >"$path.part"
     chmod "$mode" "$path.part"
     mv "$path.part" "$path"
@@ -97,7 +97,7 @@ keep() {
 
 undo_file() {
     if [ -e "$BEFORE/file$1" ]; then
-        mkdir -p "${1%/*}"
+        (umask 022 && mkdir -p "${1%/*}")
         cp -a "$BEFORE/file$1" "$1.part"
         mv "$1.part" "$1"
     else
@@ -145,7 +145,12 @@ packages() {
     fi
     # Also what a run that was killed has installed: it is ours to take back.
     if [ -z "$CHECK" ] && [ -f "$BEFORE/packages" ]; then
-        installed | comm -13 "$BEFORE/packages" - | while read -r name; do record package "$name" "$*"; done
+        # Each goes with its own name, or with those that it came along with.
+        installed | comm -13 "$BEFORE/packages" - | while read -r name; do
+            group=${missing[*]:-$*}
+            for asked in "$@"; do [ "${asked%%=*}" != "$name" ] || group=$name; done
+            record package "$name" "$group"
+        done
         # Packages make accounts, and leave them when they go.
         accounts | comm -13 "$BEFORE/accounts" - | while read -r name; do record "${name%:*}" "${name#*:}" "$*"; done
         rm "$BEFORE/packages"
@@ -170,24 +175,29 @@ reload_units() { systemctl daemon-reload; }
 
 refresh_package_lists() {
     await_apt
-    local tries=0
-    until apt update; do
+    local tries=0 said=$HOST/$STEP/update
+    until apt update 2>&1 | tee "$said"; do
+        if [ -n "$LEAVING" ]; then
+            say "the package lists are as old as before: run apt-get update once the sources in /etc/apt can be reached"
+            return
+        fi
+        if grep -qE 'NO_PUBKEY|BADSIG|EXPKEYSIG|is not signed' "$said"; then
+            fail "a package repository is not signed by the key that is set for it: see above; correct the key or the url in system.aptSources"
+        fi
         tries=$((tries + 1))
-        [ "$tries" -lt 5 ] || fail "apt-get update failed: see above; check the sources in /etc/apt, or set mirror.apt"
+        # Waiting helps against a mirror in mid-change, not against an address where there is none.
+        if [ "$tries" -ge 5 ] || grep -q 'does not have a Release file' "$said"; then
+            fail "apt-get update failed: see above; check the sources in /etc/apt, system.aptSources and mirror.apt"
+        fi
         sleep $((tries * 5))
     done
 }
 
 # apt_source NAME "URL SUITE [COMPONENT...]" KEY: a repository, with the key that signs it from an address of its own
 apt_source() {
-    local name=$1 url suite components key=/etc/apt/keyrings/inference-$1 wanted
+    local name=$1 url suite components key=/etc/apt/keyrings/inference-$1
     read -r url suite components <<<"$(for_this_host "$2")"
     case $3 in *.gpg) key+=.gpg ;; *) key+=.asc ;; esac
-    wanted="Types: deb
-URIs: $url
-Suites: $suite
-${components:+Components: $components
-}Signed-By: $key"
     if [ -z "$CHECK" ] && [ ! -e "$key" ]; then
         curl --fail --silent --show-error --location --retry 5 --connect-timeout 15 --output "$HOST/$STEP/key" "$3" ||
             fail "$3 cannot be fetched (see above): check the network, or set mirror.apt"
@@ -197,7 +207,18 @@ ${components:+Components: $components
         install -D --mode=644 "$HOST/$STEP/key" "$key"
     fi
     state_that file "$key"
-    file "/etc/apt/sources.list.d/inference-$name.sources" 644 refresh_package_lists <<<"$wanted"
+    repository "$name" "$url" "$suite" "$components" "$key"
+}
+
+# repository NAME URL SUITES COMPONENTS KEY, the last a file on this host
+repository() {
+    file "/etc/apt/sources.list.d/inference-$1.sources" 644 refresh_package_lists <<END
+Types: deb
+URIs: $2
+Suites: $3
+${4:+Components: $4
+}Signed-By: $5
+END
 }
 
 # Vendors name systems and architectures each in their own way; AMD has packages for Ubuntu, which Debian takes too.
@@ -298,6 +319,24 @@ undo_parameter() { sysctl --quiet --write "$1=$(cat "$BEFORE/parameter/$1")" || 
 
 # --- What a step ends with.
 
+# take_back KIND NAME [ACTION]
+take_back() {
+    state_that "$1" "$2" # so that it is said once
+    change "take back $1 $2" || return 0
+    later "${3-}"
+    "undo_$1" "$2"
+    strike "$1" "$2"
+}
+
+# take_back_files PREFIX: those no longer stated, before the rest of `state` trips over them
+take_back_files() {
+    [ -f "$LEDGER" ] || return 0
+    local kind name action
+    while IFS=$'\t' read -r kind name action; do
+        case $kind:$name in file:"$1"*) [ -n "${STATED["file	$name"]-}" ] || take_back file "$name" "$action" ;; esac
+    done < <(tac "$LEDGER")
+}
+
 # Take back, last first, what is in the ledger and was not stated.
 finish() {
     local kind name action purge=() users=() groups=()
@@ -309,10 +348,7 @@ finish() {
             if has "$name"; then purge+=("$name"); elif [ -z "$CHECK" ]; then strike package "$name"; fi
             continue
         fi
-        change "take back $kind $name" || continue
-        later "$action"
-        "undo_$kind" "$name"
-        strike "$kind" "$name"
+        take_back "$kind" "$name" "$action"
     done < <(tac "$LEDGER")
     if [ "${#purge[@]}" -gt 0 ] && change "remove ${purge[*]}"; then
         await_apt
@@ -337,7 +373,7 @@ main() {
     --check) CHECK=1 ;;
     *) fail "usage: ${0##*/} up|down|--check" ;;
     esac
-    [ "$1" = down ] || state
+    if [ "$1" = down ]; then LEAVING=1; else state; fi
     finish
     settle
     [ "$CHANGES" -gt 0 ] || say "nothing to change"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The operating system as a node needs it: packages, security upgrades, SSH by key, time, logs, limits, firewall.
-# Knows from its variables: PACKAGES SOURCES ONLY_SOURCES UPGRADES SSH TIME LOG_SIZE FIREWALL
+# Knows from its variables: PACKAGES SOURCES ONLY_SOURCES UPGRADES SSH TIME LOG_SIZE LOG_DAYS LIMITS FIREWALL
 # An empty variable leaves that part as it is, or puts it back to how it was.
 
 STEP=${STEP:-system}
@@ -8,7 +8,7 @@ STEP=${STEP:-system}
 . "$(dirname "${BASH_SOURCE[0]}")/host.sh"
 
 : "${PACKAGES:=}" "${SOURCES:=}" "${ONLY_SOURCES:=}" "${UPGRADES:=}" "${SSH:=}" "${TIME:=}" "${LOG_SIZE:=}"
-: "${FIREWALL:=}"
+: "${LOG_DAYS:=}" "${LIMITS:=}" "${FIREWALL:=}"
 
 state() {
     package_sources
@@ -16,27 +16,45 @@ state() {
     packages curl ca-certificates iptables $PACKAGES
     [ -z "$UPGRADES" ] || security_upgrades
     [ -z "$TIME" ] || time_sync
-    [ -z "$LOG_SIZE" ] || logs
-    limits
+    [ -z "$LOG_SIZE$LOG_DAYS" ] || logs
+    [ -z "$LIMITS" ] || limits
+    kernel_parameters
     [ -z "$FIREWALL" ] || firewall
     [ -z "$SSH" ] || ssh_by_key
 }
 
 # --- Where packages come from.
 
+# One a line, its parts set apart by bars: name, url, suites, components, and its key in base64.
 package_sources() {
-    local source
-    if [ -n "$ONLY_SOURCES" ]; then
-        for source in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-            case $source in */inference.sources | *'*') ;; *) absent "$source" refresh_package_lists ;; esac
-        done
-    fi
-    [ -z "$SOURCES" ] || file /etc/apt/sources.list.d/inference.sources 644 refresh_package_lists <<<"$SOURCES"
+    local name url suites components key path
+    while IFS='|' read -r name url suites components key; do
+        [ -n "$name" ] || continue
+        path=/etc/apt/keyrings/inference-system-$name.asc
+        file "$path" 644 refresh_package_lists < <(base64 --decode <<<"$key")
+        repository "system-$name" "$url" "$suites" "$components" "$path"
+    done <<<"$SOURCES"
+    [ -z "$ONLY_SOURCES" ] || no_other_sources
+    take_back_files /etc/apt/sources.list
+    take_back_files /etc/apt/keyrings
     settle
     # Lists that were never fetched, or more than a day ago, may name packages that are gone.
     if [ -z "$CHECK" ] && [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -mtime -1 -print -quit 2>/dev/null)" ]; then
         refresh_package_lists
     fi
+}
+
+# Those that are there, and those that an earlier run has set aside. Ours stay, those of other steps too.
+no_other_sources() {
+    local source
+    while read -r source; do
+        case $source in
+        */inference-*.sources) ;;
+        /etc/apt/sources.list | /etc/apt/sources.list.d/*.list | /etc/apt/sources.list.d/*.sources)
+            absent "$source" refresh_package_lists
+            ;;
+        esac
+    done < <(find /etc/apt -name '*.list' -o -name '*.sources'; cut -s -f2 "$LEDGER" 2>/dev/null)
 }
 
 # Kernel and drivers move only when settings say so: a library that is newer than its module is a dead GPU.
@@ -62,25 +80,72 @@ time_sync() {
 logs() {
     file /etc/systemd/journald.conf.d/60-inference.conf 644 restart_journal <<END
 [Journal]
-SystemMaxUse=$LOG_SIZE
-MaxRetentionSec=1month
+${LOG_SIZE:+SystemMaxUse=$LOG_SIZE
+}${LOG_DAYS:+MaxRetentionSec=${LOG_DAYS}day}
 END
+    [ -n "$LOG_DAYS" ] || return 0
     packages logrotate
-    file /etc/logrotate.d/inference 644 <<'END'
+    # Empty ones too: only what is rotated is looked at for its age. In place, since a step may be writing.
+    file /etc/logrotate.d/inference 644 <<END
 /var/lib/inference/*/log {
-    maxsize 1M
+    weekly
+    rotate $(((LOG_DAYS + 6) / 7))
+    maxage $LOG_DAYS
+    compress
+    copytruncate
     missingok
-    rotate 2
 }
 END
 }
 restart_journal() { systemctl restart systemd-journald.service; }
 
-# Forwarding is the pods' network; each pod's kubelet watches use up inotify instances, of which Linux gives 128.
+# Each pod's kubelet watches use up inotify instances, of which Linux gives 128. A server of models opens a file for
+# each shard and client, of 1024. Memory is locked for weights that must not be swapped and for network cards that read
+# it; pods get k3s's limits, which are systemd's. A process may map 65530 regions: one for each shard and GPU allocation.
+# Never more than the kernel grants: sudo refuses who cannot be given their limits.
 limits() {
+    local files=65536 most memory=yes
+    at_least fs.inotify.max_user_instances 1024
+    at_least fs.inotify.max_user_watches 524288
+    at_least vm.max_map_count 1048576
+    most=$(ulimit -H -n)
+    [ "$most" = unlimited ] || [ "$most" -ge $files ] || files=$most
+    if ! (ulimit -l unlimited) 2>/dev/null; then
+        memory=
+        say "locked memory stays at $(ulimit -l) KiB: the kernel is not this host's own"
+    fi
+    file /etc/security/limits.d/60-inference.conf 644 <<END
+* soft nofile $files
+root soft nofile $files
+${memory:+* - memlock unlimited
+root - memlock unlimited}
+END
+    file /etc/systemd/system.conf.d/60-inference.conf 644 limit_services <<END
+[Manager]
+DefaultLimitNOFILE=$files:${most/unlimited/infinity}
+${memory:+DefaultLimitMEMLOCK=infinity}
+END
+}
+# Services get them when they start next. Told to read its settings anew, systemd also writes devices' rules anew, by
+# which running pods lose their GPUs: on a node at work that waits for the next boot.
+limit_services() {
+    local service
+    for service in k3s k3s-agent; do
+        if systemctl is-active --quiet $service; then
+            say "limits of services change with the next boot, since pods are running"
+            return
+        fi
+    done
+    systemctl daemon-reexec
+}
+at_least() { # KEY VALUE
+    state_that parameter "$1"
+    [ "$(sysctl --values "$1" 2>/dev/null || echo 0)" -gt "$2" ] || parameter "$1" "$2"
+}
+
+# Forwarding is the pods' network.
+kernel_parameters() {
     parameter net.ipv4.ip_forward 1
-    parameter fs.inotify.max_user_instances 1024
-    parameter fs.inotify.max_user_watches 524288
     file /etc/sysctl.d/60-inference.conf 644 <<<"${PARAMETERS%$'\n'}"
 }
 

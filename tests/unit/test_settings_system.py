@@ -1,0 +1,56 @@
+"""What a user is told about settings of the hosts' operating system."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.mistakes import Change, put, told
+
+KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawGcyRYJKwYBBAHaRw8BAQdAnpKdXUn8DA==
+=j3cH
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+SOURCE: dict[str, Any] = {"name": "site", "url": "http://mirror.lan/debian", "key": KEY}
+
+
+def source(**more: object) -> Change:
+    return put("system", to={"aptSources": [SOURCE | more]})
+
+
+def test_a_key_is_taken_with_and_without_its_checksum() -> None:
+    assert told(source(), stack="onprem") == []
+    assert told(source(key=KEY.replace("=j3cH\n", "")), stack="onprem") == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        KEY.replace("AQdA", "AQdB"),
+        KEY.replace("mDMEaw", "mDME"),
+        KEY.replace("mDME", "DMEm"),
+        KEY.replace("\n\n", "\n"),
+    ],
+    ids=["altered", "cut off", "not a key", "without its empty line"],
+)
+def test_a_repositorys_key_that_is_not_whole_is_refused(key: str) -> None:
+    (found,) = told(source(key=key), stack="onprem")
+    assert found.startswith(
+        "inference:system.aptSources[0].key is not a whole key: some of it is missing or altered; print it with: gpg"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (source(key="mDME"), "aptSources[0].key must be a public key as `gpg --armor --export` prints it, all of it"),
+        (source(suites=["bookworm"]), "aptSources[0] the suite bookworm needs components; a flat one ends in /"),
+        (source(components=["main"]), "aptSources[0] the suite / is flat and has no components"),
+        (source(suites=["a|b"]), "aptSources[0].suites[0]"),
+        (source(url="ftp://mirror.lan"), 'aptSources[0].url "ftp://mirror.lan" must be an http or https address'),
+    ],
+)
+def test_a_mistake_about_the_system_is_named(change: Change, expected: str) -> None:
+    (found,) = told(change, stack="onprem")
+    assert found.startswith(f"inference:system.{expected}")
