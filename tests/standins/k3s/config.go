@@ -22,18 +22,17 @@ var ignored = map[string]bool{
 }
 
 func readConfig() (*config, error) {
-	info, err := os.Stat(settings)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm() != 0o600 {
-		return nil, fmt.Errorf("%s can be read by others", settings)
-	}
 	text, err := os.ReadFile(settings)
-	if err != nil {
+	if err != nil && !os.IsNotExist(err) {
 		return nil, err
 	}
-	made := &config{}
+	made := &config{token: os.Getenv("K3S_TOKEN"), server: os.Getenv("K3S_URL")}
+	// Only as `--flag value`, which is how installers write them.
+	for number := 2; number+1 < len(os.Args); number += 2 {
+		if err := made.set(strings.TrimPrefix(os.Args[number], "--"), os.Args[number+1]); err != nil {
+			return nil, err
+		}
+	}
 	made.nodeName, _ = os.Hostname()
 	key := ""
 	for number, line := range strings.Split(string(text), "\n") {
@@ -57,9 +56,10 @@ func readConfig() (*config, error) {
 			}
 		}
 	}
-	if made.nodeIP == "" {
-		made.nodeIP, err = ownAddress()
+	if made.nodeIP != "" {
+		return made, nil
 	}
+	made.nodeIP, err = ownAddress()
 	return made, err
 }
 
