@@ -14,6 +14,7 @@ import yaml
 from tests.api_server import ApiServer
 from tests.e2e.deployment import Deployment
 from tests.hosts import k3s, onprem
+from tests.hosts.balancer import balancing
 from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
@@ -30,30 +31,39 @@ class Trio:
     deployment: Deployment
     mirror: Mirror
 
-    def settings(self, **more: Any) -> dict[str, Any]:
-        return onprem.settings(self.mirror, {"trio": self.machines}, servers=3, **more)
+    def settings(self, count: int = 3, **more: Any) -> dict[str, Any]:
+        """With a load balancer in front."""
+        stack = onprem.settings(self.mirror, {"trio": self.machines[:count]}, servers=3, **more)
+        stack["clusters"][0]["endpoint"] = self.machines[0].gateway
+        return stack
+
+    @property
+    def balanced(self) -> ApiServer:
+        """The API as users have it, by the load balancer."""
+        return self.deployment.api_server("trio")
 
     def api(self, machine: Machine, directory: Path) -> ApiServer:
         """The API as this server has it, with the credentials of the stack."""
-        first = self.deployment.api_server("trio")
-        config = first.kubeconfig.replace(self.machines[0].address, machine.address)
+        first = self.balanced
+        config = first.kubeconfig.replace(f"{machine.gateway}:6443", f"{machine.address}:6443")
         path = directory / f"{machine.hostname}.kubeconfig"
         path.write_text(config)
         return replace(first, kubeconfig=config, kubeconfig_path=path)
 
 
 @pytest.fixture(scope="module")
-def trio(new_host: NewHost, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Trio:
+def trio(new_host: NewHost, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Generator[Trio]:
     machines = (new_host("one"), new_host("two"), new_host("three"))
-    stack = onprem.settings(mirror, {"trio": machines}, servers=3)
     made = Trio(
         machines=machines,
         before={machine.hostname: onprem.looks(machine) for machine in machines},
-        deployment=onprem.created(tmp_path_factory.mktemp("trio"), stack, machines[0].private_key),
+        deployment=Deployment(state=tmp_path_factory.mktemp("trio"), stack="onprem"),
         mirror=mirror,
     )
-    made.deployment.up()
-    return made
+    onprem.created(made.deployment.state, made.settings(), machines[0].private_key)
+    with balancing(machines[0].gateway, [machine.address for machine in machines]):
+        made.deployment.up()
+        yield made
 
 
 def test_three_hosts_become_servers_that_share_one_datastore(trio: Trio, tmp_path: Path) -> None:
@@ -78,10 +88,10 @@ def test_what_one_server_signs_the_others_accept(trio: Trio, tmp_path: Path) -> 
 
 def test_the_cluster_is_served_while_the_server_that_began_it_has_no_power(trio: Trio, tmp_path: Path) -> None:
     lost = trio.machines[0]
-    there, elsewhere = trio.api(lost, tmp_path), trio.api(trio.machines[2], tmp_path)
+    there, balanced = trio.api(lost, tmp_path), trio.balanced
     with _without_power(lost):
-        _until(lambda: _writes(elsewhere, "while-it-is-down"))
-        _until(lambda: lost.hostname not in _ready(elsewhere))
+        _until(lambda: _writes(balanced, "while-it-is-down"))
+        _until(lambda: lost.hostname not in _ready(balanced))
     _until(lambda: _ready(there) == {"one", "two", "three"})
     names = {one["metadata"]["name"] for one in there.get("configmaps")["items"]}
     assert "while-it-is-down" in names
@@ -102,11 +112,10 @@ def test_a_new_version_and_new_tokens_come_to_one_server_at_a_time(trio: Trio, t
 
 
 def test_servers_that_settings_no_longer_name_leave_and_the_one_that_stays_goes_on(trio: Trio) -> None:
-    alone = onprem.settings(trio.mirror, {"trio": trio.machines[:1]}, k3s=LATER)
-    trio.deployment.write_settings(alone)
+    trio.deployment.write_settings(trio.settings(1, k3s=LATER))
     trio.deployment.up()
     assert _members(trio.machines[0]) == {"one"}
-    assert _ready(trio.deployment.api_server("trio")) == {"one"}
+    assert _ready(trio.balanced) == {"one"}
     for machine in trio.machines[1:]:
         assert onprem.differences(trio.before[machine.hostname], machine) == {}
 
