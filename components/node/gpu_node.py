@@ -12,7 +12,7 @@ from components.node.firewall import rules
 from components.node.ports import API, ETCD, KUBELET
 from components.node.settings import Drivers, Host, Mirror
 from components.node.step import SCRIPTS, Step, inspect, run_step
-from components.node.system import AptSource, System
+from components.node.system import AptSource, ServiceAccount, System
 from components.section import byte_count
 
 
@@ -56,13 +56,18 @@ class GpuNode(pulumi.ComponentResource):
         )
         if host.accelerator.kind != "cpu":
             self._driver(driver_step(host, drivers, mirror), connection(host, private_key, tries=TRIES_AFTER_REBOOT))
+        if system.service_account:  # after the driver, which may bring the groups that own GPUs
+            self.ready = self._run(account_step(system.service_account))
         self.register_outputs({})
+
+    def _run(self, step: Step) -> remote.Command:
+        return run_step(f"{self._name}-{step.name}", step, self.connection, after=[self.ready], opts=self._child)
 
     def _driver(self, step: Step | None, patient: remote.ConnectionArgsDict) -> None:
         """Install, restart if need be, prove: each on a connection of its own, since a restart cuts them all."""
         proven = proof(self._host)
         if step:
-            driver = run_step(f"{self._name}-driver", step, self.connection, after=[self.ready], opts=self._child)
+            driver = self._run(step)
             # Once more whenever the driver changes: whether a restart is needed, the host knows.
             changed = {"DRIVER": step.identity({name: str(value) for name, value in step.variables.items()})}
             self.ready = self._inspect("reboot", {"NODE": self._host.name, **changed}, self.connection, after=driver)
@@ -106,6 +111,12 @@ def system_variables(system: System, host: Host, peers: Sequence[Host]) -> Mappi
         "SSH": "yes" if system.ssh_by_key else "",
         "FIREWALL": rules(system.firewall, host, peers) if system.firewall else "",
     }
+
+
+def account_step(account: ServiceAccount) -> Step:
+    """The step that makes it, and takes it away."""
+    variables = {"NAME": account.name, "KEYS": "\n".join(account.keys)}
+    return Step(name="account", script=SCRIPTS / "account.sh", variables=variables)
 
 
 def _source(source: AptSource) -> str:

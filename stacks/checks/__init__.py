@@ -15,6 +15,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     machines.belong_to_the_target,
     machines.have_servers,
     machines.are_listed_once,
+    machines.log_in_as_someone_else_than_the_service_account,
     machines.have_addresses_for_their_firewall,
     engines.name_what_exists,
     engines.have_an_image,

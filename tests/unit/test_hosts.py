@@ -53,6 +53,16 @@ def test_clients_are_let_in_and_no_others() -> None:
     assert not {"tcp dport 22", "tcp dport 6443"} & lines
 
 
+def test_a_service_account_is_made_when_the_groups_that_own_gpus_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = stack_settings("onprem")
+    key = settings["clusters"][0]["nodes"][0]["hostKey"]
+    settings["system"] = {"serviceAccount": {"name": "watch", "keys": [key]}}
+    made = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": f"{RANDOM}-private-key"})
+    resources = {resource.name: resource for resource in made.resources}
+    assert resources["home-aimax-prove"].urn in resources["home-aimax-account"].dependencies
+    assert resources["home-aimax-account"].urn in resources["home-aimax-k3s"].dependencies
+
+
 def test_a_missing_key_stops_the_program_with_the_command_that_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(pulumi.RunError, match=r"config set --secret inference:sshPrivateKey --stack onprem < ~/\.ssh"):
         record(stack_settings("onprem"), stack="onprem", monkeypatch=monkeypatch)
