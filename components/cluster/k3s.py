@@ -52,6 +52,7 @@ class K3sCluster(pulumi.ComponentResource):
                 mirror=mirror,
                 private_key=private_key,
                 peers=settings.nodes,
+                container_runtime=k3s.container_runtime,
                 opts=self._child,
             )
             for host in settings.nodes
@@ -112,7 +113,8 @@ class K3sCluster(pulumi.ComponentResource):
         return self._step(host, node, config, after=[after], maintenance=access["maintenance"])
 
     def _common(self, host: Host) -> Mapping[str, pulumi.Input[object]]:
-        return {"node-name": host.name} | ({"node-taint": _taints(host)} if host.taint else {})
+        docker = {"docker": True} if self._k3s.container_runtime == "docker" else {}
+        return {"node-name": host.name} | docker | ({"node-taint": _taints(host)} if host.taint else {})
 
     def _step(
         self,

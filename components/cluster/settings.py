@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, PositiveInt, StringConstraints
 
 from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest
-from components.node.settings import Host, NodeGroup, NodeShape, SimulatedHost, shapes
+from components.node.settings import ContainerRuntime, Host, NodeGroup, NodeShape, SimulatedHost, shapes
 from components.node.versions import K3S
 from components.section import Labels, Name, Section, rule
 
@@ -21,6 +21,8 @@ class K3s(Section):
         rule("a release of k3s", example=K3S),
     ] = K3S
     """Release to run. A change upgrades servers first, one node at a time, around running pods."""
+    container_runtime: ContainerRuntime = "containerd"
+    """What runs containers: k3s's own containerd, or the distribution's package `docker.io`, installed for it."""
     drain_seconds: Annotated[PositiveInt, Field(le=86400)] = 600
     """How long pods may take to leave a node before an upgrade, or before it is removed, stops with an error."""
 

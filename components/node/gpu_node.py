@@ -10,7 +10,7 @@ from components.node.connection import TRIES_AFTER_REBOOT, connection
 from components.node.driver import driver_step, proof
 from components.node.firewall import rules
 from components.node.ports import API, ETCD, KUBELET
-from components.node.settings import Drivers, Host, Mirror
+from components.node.settings import ContainerRuntime, Drivers, Host, Mirror
 from components.node.step import SCRIPTS, Step, inspect, run_step
 from components.node.system import AptSource, ServiceAccount, System
 from components.section import byte_count
@@ -33,6 +33,7 @@ class GpuNode(pulumi.ComponentResource):
         mirror: Mirror,
         private_key: pulumi.Output[str],
         peers: Sequence[Host] = (),
+        container_runtime: ContainerRuntime = "containerd",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`peers` are the nodes of its cluster, itself among them."""
@@ -58,6 +59,8 @@ class GpuNode(pulumi.ComponentResource):
             self._driver(driver_step(host, drivers, mirror), connection(host, private_key, tries=TRIES_AFTER_REBOOT))
         if system.service_account:  # after the driver, which may bring the groups that own GPUs
             self.ready = self._run(account_step(system.service_account))
+        if container_runtime == "docker":
+            self.ready = self._run(docker_step(host))
         self.register_outputs({})
 
     def _run(self, step: Step) -> remote.Command:
@@ -117,6 +120,12 @@ def account_step(account: ServiceAccount) -> Step:
     """The step that makes it, and takes it away."""
     variables = {"NAME": account.name, "KEYS": "\n".join(account.keys)}
     return Step(name="account", script=SCRIPTS / "account.sh", variables=variables)
+
+
+def docker_step(host: Host) -> Step:
+    """The step that installs Docker, with NVIDIA's runtime where there are cards for it."""
+    variables = {"NVIDIA": "yes" if host.accelerator.kind == "cuda" else ""}
+    return Step(name="docker", script=SCRIPTS / "docker.sh", variables=variables)
 
 
 def _source(source: AptSource) -> str:

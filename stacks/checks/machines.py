@@ -73,6 +73,16 @@ def log_in_as_someone_else_than_the_service_account(draft: Draft) -> Iterator[Pr
                 return
 
 
+def pull_their_images_with_what_can(draft: Draft) -> Iterator[Problem]:
+    """A mirror of every registry is a file of k3s's, which only its containerd reads."""
+    k3s, mirror = draft.k3s.value, draft.mirror.value
+    if not k3s or not mirror or not draft.k3s.knows("containerRuntime") or not draft.mirror.knows("images"):
+        return
+    if k3s.container_runtime == "docker" and mirror.images:
+        message = "docker does not use it; set k3s.containerRuntime to containerd, or leave it out"
+        yield Problem(place=("mirror", "images"), message=message)
+
+
 def have_addresses_for_their_firewall(draft: Draft) -> Iterator[Problem]:
     """A firewall is loaded before names can be resolved, so nodes that let each other in need addresses."""
     system = draft.system.value

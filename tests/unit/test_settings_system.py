@@ -17,6 +17,17 @@ LOGIN_KEY = stack_settings("onprem")["clusters"][0]["nodes"][0]["hostKey"]
 SOURCE: dict[str, Any] = {"name": "site", "url": "http://mirror.lan/debian", "key": KEY}
 
 
+def test_a_mirror_of_images_is_refused_where_docker_runs_them() -> None:
+    (found,) = told(
+        put("k3s", to={"containerRuntime": "docker"}),
+        put("mirror", to={"images": "http://registry.lan:5000"}),
+        stack="onprem",
+    )
+    assert found == (
+        "inference:mirror.images docker does not use it; set k3s.containerRuntime to containerd, or leave it out"
+    )
+
+
 def source(**more: object) -> Change:
     return put("system", to={"aptSources": [SOURCE | more]})
 
