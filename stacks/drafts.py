@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from components.cluster.settings import ClusterSettings
+from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
-from components.node.settings import Capacity, Host, NodeGroup, SimulatedHost
+from components.node.settings import Capacity, Host, Mirror, NodeGroup, SimulatedHost
 from components.node.system import System
 from components.storage.settings import ExternalStore, MinioStore, Model, S3Store, Store
 from stacks.problems import Place, closest
@@ -33,6 +33,8 @@ _ENGINE: TypeAdapter[AnyEngine] = TypeAdapter(AnyEngine)
 _STORE: TypeAdapter[AnyStore] = TypeAdapter(Store)
 _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
+_K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
+_MIRROR: TypeAdapter[Mirror] = TypeAdapter(Mirror)
 _MACHINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
     "nodes": ("nodes", TypeAdapter(Host)),
     "simulated": ("simulated", TypeAdapter(SimulatedHost)),
@@ -86,6 +88,8 @@ class Draft:
     store: Part[AnyStore]
     gateway: Part[Gateway | None]
     system: Part[System]
+    k3s: Part[K3s]
+    mirror: Part[Mirror]
 
     def cluster(self, name: str) -> Cluster | None:
         """The cluster of this name, however much of it can be read."""
@@ -131,6 +135,8 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         store=_part(_STORE, raw.get("store", {"kind": "minio"}), ("store",)),
         gateway=_part(_GATEWAY, raw.get("gateway", {}), ("gateway",)),
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
+        k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),
+        mirror=_part(_MIRROR, raw.get("mirror", {}), ("mirror",)),
     )
 
 

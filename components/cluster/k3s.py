@@ -54,6 +54,7 @@ class K3sCluster(pulumi.ComponentResource):
                 mirror=mirror,
                 private_key=private_key,
                 peers=settings.nodes,
+                container_runtime=k3s.container_runtime,
                 opts=self._child,
             )
             for host in settings.nodes
@@ -121,7 +122,9 @@ class K3sCluster(pulumi.ComponentResource):
         return self._step(host, node, config, {"MAINTENANCE": access["maintenance"]}, after=[after])
 
     def _common(self, host: Host) -> Mapping[str, pulumi.Input[object]]:
-        return {"node-name": host.name} | ({"node-taint": self._settings.taints(host)} if host.taint else {})
+        docker = {"docker": True} if self._k3s.container_runtime == "docker" else {}
+        taints = {"node-taint": self._settings.taints(host)} if host.taint else {}
+        return {"node-name": host.name} | docker | taints
 
     def _step(
         self,

@@ -8,7 +8,16 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints
 
 from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest, NodeAccelerator
-from components.node.settings import Host, HostName, NodeGroup, NodeShape, SimulatedHost, shapes, textual
+from components.node.settings import (
+    ContainerRuntime,
+    Host,
+    HostName,
+    NodeGroup,
+    NodeShape,
+    SimulatedHost,
+    shapes,
+    textual,
+)
 from components.node.versions import K3S
 from components.section import Labels, Name, Section, rule
 
@@ -31,6 +40,8 @@ class K3s(Section):
         rule("a release of k3s", example=K3S),
     ] = K3S
     """Release to run. A change upgrades servers first, one node at a time, around running pods."""
+    container_runtime: ContainerRuntime = "containerd"
+    """What runs containers: k3s's own containerd, or the distribution's package `docker.io`, installed for it."""
     volumes: Annotated[
         str,
         StringConstraints(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,}$", max_length=200),

@@ -10,9 +10,9 @@ from components.node.connection import TRIES_AFTER_REBOOT, connection
 from components.node.driver import driver_step, mig_step, proof
 from components.node.firewall import rules
 from components.node.ports import API, ETCD, KUBELET
-from components.node.settings import Drivers, Host, Mirror
+from components.node.settings import ContainerRuntime, Drivers, Host, Mirror
 from components.node.step import SCRIPTS, Step, inspect, run_step
-from components.node.system import AptSource, System
+from components.node.system import AptSource, ServiceAccount, System
 from components.section import byte_count
 
 
@@ -35,6 +35,7 @@ class GpuNode(pulumi.ComponentResource):
         mirror: Mirror,
         private_key: pulumi.Output[str],
         peers: Sequence[Host] = (),
+        container_runtime: ContainerRuntime = "containerd",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`peers` are the nodes of its cluster, itself among them."""
@@ -58,13 +59,20 @@ class GpuNode(pulumi.ComponentResource):
         )
         if host.accelerator.kind != "cpu":
             self._driver(driver_step(host, drivers, mirror), connection(host, private_key, tries=TRIES_AFTER_REBOOT))
+        if system.service_account:  # after the driver, which may bring the groups that own GPUs
+            self.ready = self._run(account_step(system.service_account))
+        if container_runtime == "docker":
+            self.ready = self._run(docker_step(host))
         self.register_outputs({})
+
+    def _run(self, step: Step) -> remote.Command:
+        return run_step(f"{self._name}-{step.name}", step, self.connection, after=[self.ready], opts=self._child)
 
     def _driver(self, step: Step | None, patient: remote.ConnectionArgsDict) -> None:
         """Install, restart if need be, prove: each on a connection of its own, since a restart cuts them all."""
         proven = proof(self._host)
         if step:
-            driver = run_step(f"{self._name}-driver", step, self.connection, after=[self.ready], opts=self._child)
+            driver = self._run(step)
             # Once more whenever the driver changes: whether a restart is needed, the host knows.
             self.driver = step.identity({name: str(value) for name, value in step.variables.items()})
             changed = {"DRIVER": self.driver}
@@ -72,7 +80,7 @@ class GpuNode(pulumi.ComponentResource):
             proven |= changed
         self.ready = self._inspect("prove", proven, patient, after=self.ready)
         if partition := mig_step(self._host):
-            self.ready = run_step(f"{self._name}-mig", partition, self.connection, after=[self.ready], opts=self._child)
+            self.ready = self._run(partition)
 
     def _inspect(
         self, script: str, variables: Mapping[str, str], reached: remote.ConnectionArgsDict, *, after: pulumi.Resource
@@ -111,6 +119,18 @@ def system_variables(system: System, host: Host, peers: Sequence[Host]) -> Mappi
         "SSH": "yes" if system.ssh_by_key else "",
         "FIREWALL": rules(system.firewall, host, peers) if system.firewall else "",
     }
+
+
+def account_step(account: ServiceAccount) -> Step:
+    """The step that makes it, and takes it away."""
+    variables = {"NAME": account.name, "KEYS": "\n".join(account.keys)}
+    return Step(name="account", script=SCRIPTS / "account.sh", variables=variables)
+
+
+def docker_step(host: Host) -> Step:
+    """The step that installs Docker, with NVIDIA's runtime where there are cards for it."""
+    variables = {"NVIDIA": "yes" if host.accelerator.kind == "cuda" else ""}
+    return Step(name="docker", script=SCRIPTS / "docker.sh", variables=variables)
 
 
 def _source(source: AptSource) -> str:

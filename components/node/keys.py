@@ -73,6 +73,21 @@ HostKey = Annotated[
 No `ssh-rsa`: Pulumi's command provider asks for a signature of that very name, with SHA-1, which OpenSSH refuses.
 """
 
+LoginKey = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^((sk-)?(ssh-ed25519|ecdsa-sha2-nistp256)(@openssh\.com)?|ecdsa-sha2-nistp(384|521)|ssh-rsa) "
+        r"AAAA[A-Za-z0-9+/]+={0,3}( [ -~]*)?$",
+        max_length=8192,
+    ),
+    AfterValidator(_whole),
+    rule(
+        "a public SSH key as in ~/.ssh/id_ed25519.pub: type, base64 and a comment",
+        example=f"ssh-ed25519 {_EXAMPLE_BODY} ann@laptop",
+    ),
+]
+"""A line of `authorized_keys` without options."""
+
 SigningKey = Annotated[
     str,
     StringConstraints(

@@ -35,6 +35,7 @@ UserName = Annotated[
     str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"), rule("the name of a Unix account", example="ops")
 ]
 
+ContainerRuntime = Literal["containerd", "docker"]
 Architecture = Literal["amd64", "arm64"]
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
-from components.node.keys import SigningKey
-from components.node.settings import Url
+from components.node.keys import LoginKey, SigningKey
+from components.node.settings import Url, UserName
 from components.section import Name, Quantity, Section, rule
 
 PackageName = Annotated[
@@ -62,6 +62,18 @@ class AptSource(Section):
         return self
 
 
+class ServiceAccount(Section):
+    """An account without a password, for monitoring and operators.
+
+    Reads the journal and the state of GPUs, may restart k3s, and nothing else.
+    """
+
+    name: UserName
+    """Its name; no account of this name may be there already."""
+    keys: tuple[LoginKey, ...] = Field(min_length=1)
+    """Public SSH keys that log in as it."""
+
+
 class System(Section):
     """How every host is set up before it becomes a node. What is turned off is left, or put back, as it was."""
 
@@ -79,6 +91,8 @@ class System(Section):
     """A time service, unless one runs already: certificates depend on the clock."""
     firewall: Firewall | None = Firewall()
     """A table of its own in nftables, beside the rules of k3s; `null` for none."""
+    service_account: ServiceAccount | None = None
+    """One more account; `null` for none."""
     limits: bool = True
     """Open files, locked memory, memory maps and file watches, for logins and services, as large models need them."""
     journal_size: Quantity | None = "1Gi"

@@ -15,6 +15,8 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     machines.belong_to_the_target,
     machines.have_servers,
     machines.are_listed_once,
+    machines.log_in_as_someone_else_than_the_service_account,
+    machines.pull_their_images_with_what_can,
     machines.have_addresses_for_their_firewall,
     engines.name_what_exists,
     engines.have_an_image,

@@ -59,6 +59,30 @@ def are_listed_once(draft: Draft) -> Iterator[Problem]:
             first.setdefault(address, place)
 
 
+def log_in_as_someone_else_than_the_service_account(draft: Draft) -> Iterator[Problem]:
+    """It is made, and given rights and keys of its own."""
+    account = draft.system.value and draft.system.value.service_account
+    if account is None or not draft.system.knows("serviceAccount"):
+        return
+    for cluster in draft.clusters or ():
+        for place, host in readable(cluster.machines, "user"):
+            if isinstance(host, Host) and host.user == account.name:
+                holder = path(place).removeprefix(PREFIX)
+                message = f'"{account.name}" is the user of {holder} already; choose another'
+                yield Problem(place=("system", "serviceAccount", "name"), message=message)
+                return
+
+
+def pull_their_images_with_what_can(draft: Draft) -> Iterator[Problem]:
+    """A mirror of every registry is a file of k3s's, which only its containerd reads."""
+    k3s, mirror = draft.k3s.value, draft.mirror.value
+    if not k3s or not mirror or not draft.k3s.knows("containerRuntime") or not draft.mirror.knows("images"):
+        return
+    if k3s.container_runtime == "docker" and mirror.images:
+        message = "docker does not use it; set k3s.containerRuntime to containerd, or leave it out"
+        yield Problem(place=("mirror", "images"), message=message)
+
+
 def have_addresses_for_their_firewall(draft: Draft) -> Iterator[Problem]:
     """A firewall is loaded before names can be resolved, so nodes that let each other in need addresses."""
     system = draft.system.value

@@ -21,18 +21,20 @@ GpuNode(
     system=System.model_validate({system!r}),
     drivers=Drivers(install=False),
     mirror=Mirror.model_validate({mirror!r}),
+    container_runtime={runtime!r},
     private_key=pulumi.Output.secret(Path({key!r}).read_text()),
 )
 """
 _FEW_PACKAGES = {"securityUpgrades": False, "timeSync": False, "firewall": None}
 
 
-def write(stack: SmallStack, machine: Machine, mirror: Mirror, **system: Any) -> None:
+def write(stack: SmallStack, machine: Machine, mirror: Mirror, *, runtime: str = "containerd", **system: Any) -> None:
     """The stack's program: this host, with these settings of its system and what needs packages turned off."""
     stack.write(
         _PROGRAM.format(
             repository=str(REPOSITORY),
             host=onprem.entry(machine, role="server"),
+            runtime=runtime,
             system=_FEW_PACKAGES | system,
             mirror={"k3s": f"{mirror.url}/k3s"},
             key=str(machine.private_key),

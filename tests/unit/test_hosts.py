@@ -9,6 +9,7 @@ import pytest
 
 from components.node.driver import driver_step
 from components.node.firewall import rules
+from components.node.gpu_node import docker_step
 from components.node.settings import Drivers, Host, Mirror
 from components.node.system import Firewall
 from tests.unit.recording import RANDOM, SECRET_SIGNATURE, Recording, record, stack_settings
@@ -51,6 +52,36 @@ def test_clients_are_let_in_and_no_others() -> None:
     lines = accepted(rules(firewall, SERVER, (SERVER,)))
     assert {"ip saddr 10.9.0.0/16 tcp dport 22", "ip6 saddr fd00::/8 tcp dport 6443", "tcp dport 9100"} <= lines
     assert not {"tcp dport 22", "tcp dport 6443"} & lines
+
+
+def test_a_service_account_is_made_when_the_groups_that_own_gpus_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = stack_settings("onprem")
+    key = settings["clusters"][0]["nodes"][0]["hostKey"]
+    settings["system"] = {"serviceAccount": {"name": "watch", "keys": [key]}}
+    made = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": f"{RANDOM}-private-key"})
+    resources = {resource.name: resource for resource in made.resources}
+    assert resources["home-aimax-prove"].urn in resources["home-aimax-account"].dependencies
+    assert resources["home-aimax-account"].urn in resources["home-aimax-k3s"].dependencies
+
+
+def test_docker_is_there_before_k3s_which_is_told_to_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = stack_settings("onprem") | {"k3s": {"containerRuntime": "docker"}}
+    made = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": f"{RANDOM}-private-key"})
+    resources = {resource.name: resource for resource in made.resources}
+    for node in ("home-aimax", "home-thor"):
+        assert resources[f"{node}-prove"].urn in resources[f"{node}-docker"].dependencies
+        assert resources[f"{node}-docker"].urn in resources[f"{node}-k3s"].dependencies
+        assert "docker: true" in json.dumps(resources[f"{node}-k3s"].inputs)
+
+
+def test_docker_knows_nvidias_runtime_where_there_are_cards_for_it() -> None:
+    assert docker_step(host("gpu", "10.0.0.3", accelerator={"kind": "cuda"})).variables == {"NVIDIA": "yes"}
+    assert docker_step(host("gpu", "10.0.0.3", accelerator={"kind": "rocm"})).variables == {"NVIDIA": ""}
+
+
+def test_containerd_is_k3ss_own_and_needs_no_step(recording: Recording) -> None:
+    assert [one.name for one in recording.resources if one.name.endswith("-docker")] == []
+    assert "docker: true" not in json.dumps([one.inputs for one in recording.resources])
 
 
 def test_a_missing_key_stops_the_program_with_the_command_that_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
