@@ -27,6 +27,7 @@ PACKAGES = (
     "openssh-server",
     "pciutils",
     "procps",
+    "python3",
     "runc",
     "sudo",
     "systemd",

@@ -188,6 +188,8 @@ kubectl() {
 # A node that was Ready before a restart says so until it is found out: only a fresh sign of life counts.
 is_ready() {
     local alive
+    # Asking costs little before there is anybody to answer; starting kubectl does not.
+    [ "$ROLE" = agent ] || (: </dev/tcp/127.0.0.1/6443) 2>/dev/null || return
     alive=$(kubectl get lease "$NODE" --namespace=kube-node-lease --output=jsonpath='{.spec.renewTime}' 2>/dev/null) || return
     [[ $alive > ${STARTED-} ]] || return
     [ "$(kubectl get node "$NODE" --output=jsonpath='{.status.conditions[?(@.type=="Ready")].status}')" = True ]
@@ -203,8 +205,8 @@ await_node() {
         if refused; then fail "$REFUSAL"; fi
         if [ "$(systemctl show --property=NRestarts --value "$SERVICE")" -ge $RESTARTS ]; then waited=$READY_SECONDS; fi
         [ $((waited % 10)) = 0 ] && say "waits until node $NODE is Ready"
-        sleep 1
-        waited=$((waited + 1))
+        sleep 2
+        waited=$((waited + 2))
     done
     say "node $NODE is Ready, k3s $(version)"
 }

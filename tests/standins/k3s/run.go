@@ -52,12 +52,18 @@ func run(isServer bool) error {
 	}
 }
 
-func untilReady() error {
+func untilReady(address string) error {
 	for range 600 {
+		time.Sleep(100 * time.Millisecond)
+		connection, err := net.Dial("tcp", address+":6443")
+		if err != nil {
+			continue // a kubectl that is refused costs a hundred times as much
+		}
+		connection.Close()
 		if kubectl(admin, "", "get", "--raw", "/readyz") == nil {
 			return nil
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(400 * time.Millisecond)
 	}
 	return fmt.Errorf("the API server did not become ready")
 }
@@ -102,7 +108,7 @@ type nodes struct {
 // keepRoutes writes this node's pod network once it has one, and a route to each other node's; and what follows from
 // the deletion of a node.
 func keepRoutes(c *config, config string, isServer bool) {
-	for ; ; time.Sleep(time.Second) {
+	for ; ; time.Sleep(3 * time.Second) {
 		var all nodes
 		out, err := output(config, "get", "nodes", "-o", "json")
 		if err != nil || json.Unmarshal([]byte(out), &all) != nil {

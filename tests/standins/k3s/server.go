@@ -47,7 +47,7 @@ func startServer(c *config, ended chan error) error {
 	if err := startFront(c, ended, certificate); err != nil {
 		return err
 	}
-	if err := untilReady(); err != nil {
+	if err := untilReady(c.nodeIP); err != nil {
 		return err
 	}
 	if err := kubectl(admin, objects, "apply", "--server-side", "-f", "-"); err != nil {
