@@ -48,6 +48,7 @@ env: $(VENV)/.ready ## Print the environment for plain `pulumi`, to be read by e
 test: $(VENV)/.ready-dev ## Set up and run all checks and tests
 	@$(BIN)/python -m toolchain ensure --group dev --group tests
 	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m tests.hosts
 	@$(BIN)/python -m pytest $(FLAGS)
 
 lint: $(VENV)/.ready-dev $(VENV)-checkov/.ready ## Check style, types, scripts, YAML and generated files

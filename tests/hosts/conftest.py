@@ -1,7 +1,5 @@
 """A site of real Debian hosts for all tests of a run, and what a closed network has in it."""
 
-import os
-import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +10,7 @@ from tests.hosts import images, k3s, layers
 from tests.hosts.image import cache, image
 from tests.hosts.machine import Machine, Site, site
 from tests.hosts.mirror import Mirror, serving
+from tests.hosts.needs import missing_for_hosts
 from toolchain import golang
 from toolchain.problems import ToolchainError
 from toolchain.tool import this_platform
@@ -22,13 +21,8 @@ NewHost = Callable[[str], Machine]
 @pytest.fixture(scope="session")
 def hosts_can_be_made() -> None:
     """Skips with what is missing."""
-    if os.geteuid() != 0:
-        pytest.skip("hosts are made by root only; run: sudo make test")
-    needed = ("systemd-nspawn", "debootstrap", "dpkg-deb", "gpg", "ip", "nsenter")
-    missing = [program for program in needed if not shutil.which(program)]
-    if missing:
-        install = "apt-get install systemd-container debootstrap gnupg iproute2"
-        pytest.skip(f"no {', '.join(missing)}; get them with: {install}")
+    if missing := missing_for_hosts():
+        pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from tests.hosts import images, k3s, onprem, tiny_model
 from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine, Site
 from tests.hosts.mirror import Mirror
+from tests.hosts.needs import missing_for_llama_cpp
 from tests.object_store import S3Server, serve
 from toolchain import bring, catalogue
 from toolchain.download import Network
@@ -90,9 +91,8 @@ class Sites:
 @pytest.fixture(scope="module")
 def server_image(hosts_can_be_made: None) -> images.Layer:  # noqa: ARG001
     """llama.cpp's server."""
-    missing = [program for program in ("g++", "cmake") if not shutil.which(program)]
-    if missing:
-        pytest.skip(f"no {', '.join(missing)} to build llama.cpp; get them with: apt-get install g++ cmake")
+    if missing := missing_for_llama_cpp():
+        pytest.skip(f"no llama.cpp: {missing}")
     return images.llama_server()
 
 
