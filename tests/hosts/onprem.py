@@ -83,9 +83,11 @@ rm -r "$directory"
 
 def assert_nothing_to_change(machine: Machine, step: str, text: str) -> None:
     """Neither asked nor done once more, from whatever directory."""
-    assert "nothing to change" in machine.run(f"cd /usr && {_CHECK}", stdin=text)
+    asked = machine.run(f"cd /usr && {_CHECK}", stdin=text)
+    assert "nothing to change" in asked, asked
     machine.run(f"rm /var/lib/inference/{step}/done")
-    assert "nothing to change" in machine.run("cd /srv && bash -s up", stdin=text)
+    done = machine.run("cd /srv && bash -s up", stdin=text)
+    assert "nothing to change" in done, done
 
 
 def connections(machine: Machine) -> int:

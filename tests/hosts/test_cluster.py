@@ -36,6 +36,7 @@ spec:
       - name: web
         image: docker.io/{k3s.WEB}
         readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1}}
+        lifecycle: {{preStop: {{sleep: {{seconds: 3}}}}}} # as all pods of the stack: until every proxy has forgotten it
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget

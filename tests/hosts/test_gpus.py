@@ -136,6 +136,13 @@ def test_too_few_gpus_are_told_with_what_the_device_plugin_says(lab: Lab, node: 
     assert f"registered {there} x {resource}" in said
 
 
+def test_more_gpus_than_settings_promise_are_told_too(lab: Lab) -> None:
+    variables = "WANTED='cuda nvidia.com/gpu 1' NAMESPACE=accelerators SECONDS_TO_WAIT=2"
+    said = lab.cuda.run(f"{variables} bash -s 2>&1", stdin=(SCRIPTS / "advertised.sh").read_text(), check=False)
+    assert "node cuda advertises 2 x nvidia.com/gpu, settings promise 1" in said
+    assert "Correct accelerator.count" in said
+
+
 def test_a_runtime_that_k3s_does_not_know_is_named_with_the_remedy(lab: Lab) -> None:
     lab.cuda.run(f"mv /usr/bin/nvidia-container-runtime /root/ && {RESTART}")
     # In the place of a device plugin: those that run go on.

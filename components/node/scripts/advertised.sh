@@ -19,14 +19,16 @@ main() {
     while read -r node resource count; do echo "$node advertises $count x $resource"; done <<<"$WANTED"
 }
 
-# What is there now, against what is wanted: MISSING is the first node that has too few, LACKS its name.
+# What is there now, against what is wanted: MISSING is about the first node that differs, LACKS its name. One that has
+# more is waited for too: it may be about to have less.
 compare() {
     local node resource count there nodes
     nodes=$(kubectl get nodes --output=jsonpath='{range .items[*]}{.metadata.name}{"\t"}{.status.allocatable}{"\n"}{end}') || nodes=
     MISSING='' LACKS=''
     while read -r node resource count; do
         there=$(sed -n "s|^$node	.*\"$resource\":\"\([0-9]*\)\".*|\1|p" <<<"$nodes")
-        if [ "${there:-0}" -lt "$count" ]; then
+        if [ "${there:-0}" != "$count" ]; then
+            SURPLUS=$((${there:-0} > count))
             LACKS=$node MISSING="node $node advertises ${there:-0} x $resource, settings promise $count"
             return 1
         fi
@@ -36,6 +38,10 @@ compare() {
 explain() {
     local pod said
     echo "$MISSING" >&2
+    if [ "$SURPLUS" = 1 ]; then
+        echo "Correct accelerator.count or accelerator.sharing of $LACKS in the settings" >&2
+        exit 1
+    fi
     pod=$(kubectl get pods --namespace="$NAMESPACE" --field-selector="spec.nodeName=$LACKS" --output=name | head -n 1)
     if [ -z "$pod" ]; then
         echo "No device plugin runs there. Next: kubectl get nodes; kubectl -n $NAMESPACE get daemonsets" >&2

@@ -244,7 +244,7 @@ rebuild_initramfs() { ! command -v update-initramfs >/dev/null || update-initram
 # Whatever this step installed with such a name.
 hold_matching() {
     local names
-    names=$(cut -s -f2 "$LEDGER" 2>/dev/null | grep -E "$1" | sort -u) || true
+    names=$(sed -n 's/^package\t\([^\t]*\)\t.*/\1/p' "$LEDGER" 2>/dev/null | grep -E "$1" | sort -u) || true
     # shellcheck disable=SC2086  # one word a package
     hold $names
 }
