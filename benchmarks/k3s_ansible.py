@@ -1,6 +1,6 @@
 """A server and an agent: ours, and k3s-io/k3s-ansible's playbook, on the same hosts with the same stand-in for k3s.
 
-K3S_ANSIBLE names a checkout of it; `ansible-playbook` is taken from PATH, with the collections that it asks for.
+K3S_ANSIBLE names a checkout of it; `ansible-playbook` is taken from PATH, with the collections that it asks for and netaddr.
 """
 
 import os
@@ -36,7 +36,7 @@ def run() -> list[str]:
     with hosts_at_hand() as hosts:
         machines = hosts.host("one"), hosts.host("two")
         for machine in machines:  # which Ansible needs there, and we do not
-            machine.run("apt-get update -qq && apt-get install -y -qq --no-install-recommends python3")
+            machine.run("apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-apt")
         inventory = _inventory(hosts, machines)
         full, bare = hosts.deployment({"home": machines}), hosts.deployment({"home": machines}, system=BARE)
         full.up()
@@ -75,6 +75,7 @@ def _inventory(hosts: Hosts, machines: tuple[Machine, Machine]) -> Path:
         "airgap_dir": str(airgap),
         "registries_config_yaml": yaml.safe_dump({"mirrors": {"*": {"endpoint": [hosts.mirror.url]}}}),
         "user_kubectl": False,
+        "kubeconfig": str(hosts.place.directory / "kubeconfig"),
     }
     children = {"server": {"hosts": server}, "agent": {"hosts": agent}}
     file = hosts.place.directory / "inventory.yml"
