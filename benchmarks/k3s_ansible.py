@@ -1,6 +1,7 @@
 """A server and an agent: ours, and k3s-io/k3s-ansible's playbook, on the same hosts with the same stand-in for k3s.
 
-K3S_ANSIBLE names a checkout of it; `ansible-playbook` is taken from PATH, with the collections that it asks for and netaddr.
+K3S_ANSIBLE names a checkout of it; `ansible-playbook` is taken from PATH, with the collections that it asks for, and
+netaddr.
 """
 
 import os
