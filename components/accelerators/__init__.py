@@ -36,7 +36,8 @@ ACCELERATORS: dict[Kind, Accelerator] = {
     "cpu": Accelerator(kind="cpu", resource=None, runtime_class=None),
 }
 
-Parts = Annotated[int, Field(ge=2, le=64)]
+JETSON = "jetson-"
+"""Begins the products whose driver is part of the system that is flashed."""
 
 
 class TimeSlices(Section):
@@ -44,7 +45,7 @@ class TimeSlices(Section):
 
     kind: Literal["timeSlices"]
     """How GPUs are shared."""
-    parts: Parts
+    parts: Annotated[int, Field(ge=2, le=64)]
     """Pods on each GPU."""
 
 
@@ -86,9 +87,19 @@ class NodeAccelerator(Section):
     def _shareable(self) -> "NodeAccelerator":
         if self.sharing and self.kind != "cuda":
             raise ValueError(f"sharing works with cuda only: there is no device plugin that shares {self.kind}")
-        if self.sharing and self.sharing.kind == "mig" and self.product and self.product.startswith("jetson-"):
+        if isinstance(self.sharing, Mig) and self.is_jetson:
             raise ValueError("NVIDIA's device plugin does not serve MIG instances of a Jetson; use timeSlices")
         return self
+
+    @property
+    def is_jetson(self) -> bool:
+        """Whether NVIDIA ships its driver with the board's system."""
+        return (self.product or "").startswith(JETSON)
+
+    @property
+    def memory_mib(self) -> int | None:
+        """Memory of each GPU in MiB, if settings say so."""
+        return byte_count(self.memory) // 2**20 if self.memory else None
 
     @property
     def advertised(self) -> int:
@@ -114,8 +125,8 @@ class NodeAccelerator(Section):
             labels[PRODUCT_LABEL] = self.product
         if self.plugin:
             labels |= {PLUGIN_LABEL: self.plugin, SHARED_LABEL: str(self.sharing is not None).lower()}
-        if self.memory:
-            labels[VRAM_LABEL] = str(byte_count(self.memory) // 2**20)
+        if self.memory_mib is not None:
+            labels[VRAM_LABEL] = str(self.memory_mib)
         return labels
 
 

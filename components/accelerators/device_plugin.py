@@ -8,8 +8,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.accelerators import ACCELERATORS, PLUGIN_LABEL, Mig, NodeAccelerator, TimeSlices
+from components.accelerators.runtime_class import runtime_classes
 from components.accelerators.versions import AMD, NVIDIA
-from components.workload.application import digest
+from components.workload.application import digest, exceptions
 from components.workload.fields import stated
 from components.workload.namespace import Namespace, Quota
 from components.workload.pod import labels, tolerations
@@ -49,14 +50,8 @@ class DevicePlugins(pulumi.ComponentResource):
         quota = Quota(pods=2 * len(nodes))
         namespace = Namespace(f"{name}-namespace", NAMESPACE, quota=quota, security="privileged", opts=child)
         self._name, self._inside = name, child.merge(pulumi.ResourceOptions(depends_on=[namespace]))
-        runtimes = {ACCELERATORS[node.accelerator.kind].runtime_class for node in nodes}
         # k3s has one of its own with the same name, which this one takes over.
-        classes = [
-            kubernetes.node.v1.RuntimeClass(
-                f"{name}-{runtime}", metadata={"name": runtime}, handler=runtime, opts=child
-            )
-            for runtime in sorted(filter(None, runtimes))
-        ]
+        classes = runtime_classes(name, (node.accelerator for node in nodes), child)
         by_plugin: dict[str, list[PluginNode]] = {}
         for node in nodes:
             if node.accelerator.plugin:
@@ -65,9 +60,8 @@ class DevicePlugins(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _metadata(self, plugin: str) -> kubernetes.meta.v1.ObjectMetaArgsDict:
-        skipped = {f"checkov.io/skip{n}": f"{check}={why}" for n, (check, why) in enumerate(_REASONS.items(), start=1)}
         # What the nodes advertise in the end is looked at by whoever made them, and told with the plugin's own words.
-        annotations = {"pulumi.com/skipAwait": "true", **skipped}
+        annotations = {"pulumi.com/skipAwait": "true", **exceptions(_REASONS.items())}
         return {
             "name": plugin,
             "namespace": NAMESPACE,

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_command import local
 
-from components.accelerators import ACCELERATORS
+from components.accelerators.runtime_class import runtime_classes
 from components.cluster.cluster import Cluster
 from components.cluster.settings import ClusterSettings
 from components.node.simulated import SimulatedNode
@@ -42,7 +42,9 @@ class EmbeddedCluster(pulumi.ComponentResource):
         )
         on_cluster = pulumi.ResourceOptions(parent=self, provider=provider)
         storage = _storage_class(name, on_cluster)
-        runtimes = _runtime_classes(name, settings, on_cluster)
+        runtimes = runtime_classes(
+            f"{name}-runtime", (shape.capacity.accelerator for shape in settings.shapes), on_cluster
+        )
         nodes = [
             SimulatedNode(f"{name}-{shape.name}", shape, storage_class=STORAGE_CLASS, opts=on_cluster)
             for shape in settings.shapes
@@ -81,19 +83,3 @@ def _storage_class(name: str, opts: pulumi.ResourceOptions) -> kubernetes.storag
         volume_binding_mode="WaitForFirstConsumer",
         opts=opts,
     )
-
-
-def _runtime_classes(
-    name: str, settings: ClusterSettings, opts: pulumi.ResourceOptions
-) -> list[kubernetes.node.v1.RuntimeClass]:
-    accelerators = [ACCELERATORS[shape.capacity.accelerator.kind] for shape in settings.shapes]
-    classes = sorted({accelerator.runtime_class for accelerator in accelerators if accelerator.runtime_class})
-    return [
-        kubernetes.node.v1.RuntimeClass(
-            f"{name}-runtime-{runtime_class}",
-            metadata={"name": runtime_class},
-            handler=runtime_class,
-            opts=opts,
-        )
-        for runtime_class in classes
-    ]

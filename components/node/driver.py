@@ -15,8 +15,6 @@ from components.node.versions import (
 from components.section import byte_count
 
 STRIX_HALO = "strix-halo"
-JETSON = "jetson-"
-"""Begins the products whose driver is part of the system that is flashed."""
 KEPT_FROM_GPU = 4 * 2**30
 """Bytes of memory that a GPU which shares it leaves to the host; of 128 GiB it then takes 124."""
 
@@ -26,10 +24,9 @@ def driver_step(host: Host, drivers: Drivers, mirror: Mirror) -> Step | None:
     accelerator = host.accelerator
     if accelerator.kind == "cpu" or not drivers.install:
         return None
-    product = accelerator.product or ""
     if accelerator.kind == "rocm":
         return Step(name="driver", script=SCRIPTS / "rocm.sh", variables=_rocm(host, drivers, mirror))
-    if product.startswith(JETSON):
+    if accelerator.is_jetson:
         return Step(name="driver", script=SCRIPTS / "jetson.sh", variables={"LOWEST": str(JETSON_LINUX)})
     return Step(name="driver", script=SCRIPTS / "cuda.sh", variables=_cuda(drivers, mirror))
 
@@ -50,7 +47,7 @@ def proof(host: Host) -> dict[str, str]:
         "NODE": host.name,
         "KIND": host.accelerator.kind,
         "GPUS": str(host.accelerator.count),
-        "VRAM_MIB": str(byte_count(host.accelerator.memory) // 2**20) if host.accelerator.memory else "",
+        "VRAM_MIB": str(host.accelerator.memory_mib or ""),
         "ROCM_GROUPS": " ".join(map(str, host.accelerator.groups)),
     }
 
