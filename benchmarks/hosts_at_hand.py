@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.deployment import Deployment
-from tests.hosts import images, k3s, layers, onprem
+from tests.hosts import k3s, onprem
 from tests.hosts.image import cache, image
 from tests.hosts.machine import Machine, Site, site
 from tests.hosts.mirror import Mirror, serving
@@ -55,9 +55,7 @@ def hosts_at_hand() -> Generator[Hosts]:
         place = running.enter_context(site(directory, image()))
         mirror = running.enter_context(serving(place.gateway, cache() / "debian"))
         k3s.release(mirror, k3s.FIRST, program)
-        stand_in = layers.programs(directory / "k3s.tar", {"k3s": program})
-        mirror.add_image(k3s.PAUSE, stand_in, entrypoint=["/k3s", "pause"])
-        mirror.add_image(k3s.COREDNS, images.coredns(go), entrypoint=["/coredns"])
+        k3s.add_images(mirror, program, directory, go)
         yield Hosts(place=place, mirror=mirror, components=components, program=program, running=running)
 
 

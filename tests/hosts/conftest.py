@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts import images, k3s, layers
+from tests.e2e import small_stacks
+from tests.e2e.small_stacks import SmallStack
+from tests.hosts import k3s
 from tests.hosts.image import cache, image
 from tests.hosts.machine import Machine, Site, site
 from tests.hosts.mirror import Mirror, serving
@@ -56,10 +58,7 @@ def mirror(
     with serving(place.gateway, cache() / "debian") as made:
         for version, program in releases.items():
             k3s.release(made, version, program)
-        stand_in = layers.programs(tmp_path_factory.mktemp("layers") / "k3s.tar", {"k3s": releases[k3s.FIRST]})
-        made.add_image(k3s.PAUSE, stand_in, entrypoint=["/k3s", "pause"])
-        made.add_image(k3s.WEB, stand_in, entrypoint=["/k3s", "web"])
-        made.add_image(k3s.COREDNS, images.coredns(go), entrypoint=["/coredns"])
+        k3s.add_images(made, releases[k3s.FIRST], tmp_path_factory.mktemp("layers"), go)
         yield made
 
 
@@ -84,3 +83,15 @@ def new_host(place: Site, mirror: Mirror, components: Path) -> Generator[NewHost
             return machine
 
         yield made
+
+
+@pytest.fixture(scope="module")
+def host(new_host: NewHost) -> Machine:
+    """One host for all tests of a file."""
+    return new_host("target")
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> SmallStack:
+    """A stack of a few resources, not yet written."""
+    return small_stacks.made(tmp_path / "stack")

@@ -6,6 +6,7 @@ import subprocess
 from hashlib import sha256
 from pathlib import Path
 
+from tests.hosts import images, layers
 from tests.hosts.mirror import Mirror
 from toolchain import bring, catalogue
 from toolchain.download import Network
@@ -53,6 +54,39 @@ def compiled(source: Path, program: Path, go: Path, *, flags: str = "") -> Path:
         capture_output=True,
     )
     return program
+
+
+def add_images(mirror: Mirror, program: Path, directory: Path, go: Path) -> None:
+    """What every cluster pulls, and what tests run in it."""
+    stand_in = layers.programs(directory / "k3s.tar", {"k3s": program})
+    mirror.add_image(PAUSE, stand_in, entrypoint=["/k3s", "pause"])
+    mirror.add_image(WEB, stand_in, entrypoint=["/k3s", "web"])
+    mirror.add_image(COREDNS, images.coredns(go), entrypoint=["/coredns"])
+
+
+def web(*, unsatisfiable: str) -> str:
+    """A Deployment of two such pods, spread over nodes, or what is to be done where that cannot be."""
+    return f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: default}}
+spec:
+  replicas: 2
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      topologySpreadConstraints:
+      - maxSkew: 1
+        topologyKey: kubernetes.io/hostname
+        whenUnsatisfiable: {unsatisfiable}
+        labelSelector: {{matchLabels: {{app: web}}}}
+      containers:
+      - name: web
+        image: docker.io/{WEB}
+        readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1}}
+        lifecycle: {{preStop: {{sleep: {{seconds: 3}}}}}} # as all pods of the stack: until every proxy has forgotten it
+"""
 
 
 def release(mirror: Mirror, version: str, program: Path) -> None:

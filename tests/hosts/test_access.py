@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.e2e import small_stacks
 from tests.e2e.small_stacks import SmallStack
 from tests.hosts import onprem
-from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.unit.recording import REPOSITORY
 
@@ -35,11 +32,6 @@ NEXT = """#!/usr/bin/env bash
 state() { say "the next step"; }
 main "$@"
 """
-
-
-@pytest.fixture(scope="module")
-def host(new_host: NewHost) -> Machine:
-    return new_host("target")
 
 
 def _write(stack: SmallStack, machine: Machine, tmp_path: Path, *, clients: tuple[str, ...], follow: bool) -> None:

@@ -1,28 +1,15 @@
 """The service account, over SSH as whoever has its key: what it may, and what it may not."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e import small_stacks
 from tests.e2e.small_stacks import SmallStack
 from tests.hosts import node, onprem
-from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
 
 NAME = "watch"
-
-
-@pytest.fixture(scope="module")
-def host(new_host: NewHost) -> Machine:
-    return new_host("target")
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> SmallStack:
-    return small_stacks.made(tmp_path / "stack")
 
 
 def _account(machine: Machine, **more: Any) -> dict[str, Any]:

@@ -17,37 +17,21 @@ from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
 
-WEB = f"""
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: web, namespace: default}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: web}}}}
-  template:
-    metadata: {{labels: {{app: web}}}}
-    spec:
-      topologySpreadConstraints:
-      - maxSkew: 1
-        topologyKey: kubernetes.io/hostname
-        whenUnsatisfiable: ScheduleAnyway
-        labelSelector: {{matchLabels: {{app: web}}}}
-      containers:
-      - name: web
-        image: docker.io/{k3s.WEB}
-        readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1}}
-        lifecycle: {{preStop: {{sleep: {{seconds: 3}}}}}} # as all pods of the stack: until every proxy has forgotten it
+WEB = (
+    k3s.web(unsatisfiable="ScheduleAnyway")
+    + """
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
-metadata: {{name: web, namespace: default}}
-spec: {{minAvailable: 1, selector: {{matchLabels: {{app: web}}}}}}
+metadata: {name: web, namespace: default}
+spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}
 ---
 apiVersion: v1
 kind: Service
-metadata: {{name: web, namespace: default}}
-spec: {{type: NodePort, selector: {{app: web}}, ports: [{{port: 80, targetPort: 8080, nodePort: 30080}}]}}
+metadata: {name: web, namespace: default}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30080}]}
 """
+)
 
 
 @dataclass(frozen=True, kw_only=True)

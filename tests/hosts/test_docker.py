@@ -1,11 +1,9 @@
 """Docker in place of k3s's own containerd: Debian's package, on a host that gets only it."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from tests.e2e import small_stacks
 from tests.e2e.small_stacks import SmallStack
 from tests.hosts import node, onprem
 from tests.hosts.conftest import NewHost
@@ -23,11 +21,6 @@ def host(new_host: NewHost) -> Machine:
     machine = new_host("target")
     machine.run(WRITABLE)
     return machine
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> SmallStack:
-    return small_stacks.made(tmp_path / "stack")
 
 
 def _rules(host: Machine) -> set[str]:

@@ -1,37 +1,17 @@
 """GPU drivers, from repositories to a proof that they work: stub packages, but real apt, real holds, real reboots."""
 
 import platform
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from components.node.step import SCRIPTS
-from tests.e2e import small_stacks
 from tests.e2e.small_stacks import SmallStack
-from tests.hosts import onprem, vendors
+from tests.hosts import node, onprem, vendors
 from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
-from tests.unit.recording import REPOSITORY
 
-PROGRAM = """
-sys.path.insert(0, {repository!r})
-from pathlib import Path
-from components.node.gpu_node import GpuNode
-from components.node.settings import Drivers, Host, Mirror
-from components.node.system import System
-
-GpuNode(
-    "node",
-    Host.model_validate({host!r}),
-    system=System.model_validate({{"securityUpgrades": False, "timeSync": False, "firewall": None}}),
-    drivers=Drivers.model_validate({drivers!r}),
-    mirror=Mirror.model_validate({mirror!r}),
-    private_key=pulumi.Output.secret(Path({key!r}).read_text()),
-)
-"""
-CARDS = {"cuda": "0x10de", "rocm": "0x1002"}
+TOOLKIT = {"containerToolkit": "1.19.0-1"}
 
 
 @pytest.fixture(scope="module")
@@ -40,33 +20,13 @@ def repositories(mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Mi
     return mirror
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> SmallStack:
-    return small_stacks.made(tmp_path / "stack")
-
-
 @pytest.fixture(params=["cuda", "rocm"])
 def host(request: pytest.FixtureRequest, new_host: NewHost) -> tuple[Machine, str]:
     """A host with one card on its PCI bus, and whose."""
     kind: str = request.param
     machine = new_host(f"{kind}-host")
-    machine.run(
-        f"mkdir -p /run/pci/0 && echo {CARDS[kind]} >/run/pci/0/vendor && echo 0x030000 >/run/pci/0/class && "
-        "mount --bind /run/pci /sys/bus/pci/devices"
-    )
+    vendors.plug_in(machine, kind, cards=1)
     return machine, kind
-
-
-def _write(stack: SmallStack, machine: Machine, mirror: Mirror, accelerator: dict[str, Any], **drivers: str) -> None:
-    stack.write(
-        PROGRAM.format(
-            repository=str(REPOSITORY),
-            host=onprem.entry(machine, role="server") | {"accelerator": accelerator},
-            drivers=drivers,
-            mirror={"apt": f"{mirror.url}/apt", "k3s": f"{mirror.url}/k3s"},
-            key=str(machine.private_key),
-        )
-    )
 
 
 def test_a_driver_is_installed_loaded_by_a_reboot_proven_held_and_taken_back(
@@ -74,7 +34,7 @@ def test_a_driver_is_installed_loaded_by_a_reboot_proven_held_and_taken_back(
 ) -> None:
     machine, kind = host
     before, boot = onprem.looks(machine), machine.run("cat /proc/sys/kernel/random/boot_id")
-    _write(stack, machine, repositories, {"kind": kind}, containerToolkit="1.19.0-1")
+    node.write(stack, machine, repositories, accelerator={"kind": kind}, drivers=TOOLKIT)
 
     up = stack.up()
     assert up.status == 0, up.text
@@ -91,10 +51,8 @@ def test_a_driver_is_installed_loaded_by_a_reboot_proven_held_and_taken_back(
 
     assert stack.up("--expect-no-changes").status == 0
 
-    _write(stack, machine, repositories, {"kind": kind, "count": 2}, containerToolkit="1.19.0-1")
-    machine.run("mkdir -p /run/pci/0 /run/pci/1; mount --bind /run/pci /sys/bus/pci/devices")
-    for card in (0, 1):
-        machine.run(f"echo {CARDS[kind]} >/run/pci/{card}/vendor; echo 0x030000 >/run/pci/{card}/class")
+    node.write(stack, machine, repositories, accelerator={"kind": kind, "count": 2}, drivers=TOOLKIT)
+    vendors.plug_in(machine, kind, cards=2)
     failed = stack.up()
     assert f"settings promise 2 x {kind} on {machine.hostname}, the driver finds 1" in failed.text
 
@@ -106,9 +64,8 @@ def test_a_version_that_is_not_there_is_an_error_that_changes_nothing_else(
     stack: SmallStack, new_host: NewHost, repositories: Mirror
 ) -> None:
     machine = new_host("other")
-    machine.run("mkdir -p /run/pci/0 && echo 0x10de >/run/pci/0/vendor && echo 0x030000 >/run/pci/0/class")
-    machine.run("mount --bind /run/pci /sys/bus/pci/devices")
-    _write(stack, machine, repositories, {"kind": "cuda"}, cuda="599.1-1")
+    vendors.plug_in(machine, "cuda", cards=1)
+    node.write(stack, machine, repositories, accelerator={"kind": "cuda"}, drivers={"cuda": "599.1-1"})
     failed = stack.up()
     assert failed.status != 0
     assert "Version '599.1-1' for 'nvidia-open' was not found" in failed.text

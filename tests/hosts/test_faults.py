@@ -12,7 +12,6 @@ import pytest
 
 from tests.e2e import small_stacks
 from tests.e2e.small_stacks import Outcome, SmallStack
-from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.unit.recording import REPOSITORY
 
@@ -92,11 +91,6 @@ def _silence(machine: Machine) -> Generator[None]:
         yield
     finally:
         subprocess.run(["ip", "link", "set", port, "up"], check=True)
-
-
-@pytest.fixture(scope="module")
-def host(new_host: NewHost) -> Machine:
-    return new_host("target")
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """What is wrong with a host is told before anything is changed, all at once, each with what to do."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e import small_stacks
 from tests.e2e.small_stacks import Outcome, SmallStack
 from tests.hosts import onprem
-from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
 from tests.unit.recording import REPOSITORY
@@ -26,16 +23,6 @@ key = Path({key!r}).read_text()
 reached = {{"host": str(host.host), "user": host.user, "host_key": host.host_key, "private_key": key}}
 inspect("preflight", SCRIPTS / "preflight.sh", variables, reached, opts=pulumi.ResourceOptions())
 """
-
-
-@pytest.fixture(scope="module")
-def host(new_host: NewHost) -> Machine:
-    return new_host("target")
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> SmallStack:
-    return small_stacks.made(tmp_path / "stack")
 
 
 @pytest.fixture

@@ -16,21 +16,6 @@ from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
 
-WEB = f"""
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: web, namespace: default}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: web}}}}
-  template:
-    metadata: {{labels: {{app: web}}}}
-    spec:
-      topologySpreadConstraints:
-      - {{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule,
-         labelSelector: {{matchLabels: {{app: web}}}}}}
-      containers: [{{name: web, image: docker.io/{k3s.WEB}}}]
-"""
 CONFIG = "/etc/rancher/k3s/config.yaml"
 
 
@@ -90,7 +75,7 @@ def pair(new_host: NewHost, mirror: Mirror, tmp_path_factory: pytest.TempPathFac
     made = Pair(server=server, agent=agent, deployment=deployment, mirror=mirror)
     made.deployment.up()
     api = deployment.api_server("pair")
-    api.kubectl("apply", "--filename", "-", stdin=WEB)
+    api.kubectl("apply", "--filename", "-", stdin=k3s.web(unsatisfiable="DoNotSchedule"))
     api.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     return made
 

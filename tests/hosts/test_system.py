@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import small_stacks
 from tests.e2e.small_stacks import SmallStack
 from tests.hosts import node, onprem, vendors
-from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
 
@@ -16,16 +14,6 @@ SOURCES = "ls /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || tru
 KNOWN = "apt-cache policy | sed -n 's/^ *[0-9]* \\(http[^ ]*\\) .*/\\1/p' | sort -u"
 SERVICE_LIMITS = "systemctl show --property=DefaultLimitNOFILESoft,DefaultLimitMEMLOCK"
 TOOL = vendors.Package(name="site-tool", version="1", files={"usr/bin/site-tool": "#!/bin/sh\necho works\n"})
-
-
-@pytest.fixture(scope="module")
-def host(new_host: NewHost) -> Machine:
-    return new_host("target")
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> SmallStack:
-    return small_stacks.made(tmp_path / "stack")
 
 
 @pytest.fixture

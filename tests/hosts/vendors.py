@@ -26,6 +26,8 @@ ExecStart=/bin/true
 [Install]
 WantedBy=multi-user.target
 """
+_VENDORS = {"cuda": "0x10de", "rocm": "0x1002"}
+"""Of a PCI device, by kind of accelerator."""
 GPUS = "/var/lib/stub-gpus"
 """On a host: how many GPUs the stub of NVIDIA's driver finds; 1 if not there."""
 NVIDIA_SMI = f"""#!/bin/sh
@@ -207,16 +209,9 @@ def _built(package: Package, directory: Path) -> Path:
     return target
 
 
-def plug_in(machine: Machine, vendor: str, *, cards: int) -> None:
-    """Cards on the PCI bus of a host, until it reboots; and as many in the stub of NVIDIA's driver, for good."""
-    machine.run(f"echo {cards} >{GPUS}")
+def plug_in(machine: Machine, kind: str, *, cards: int) -> None:
+    """Cards on the PCI bus of a host, until it reboots."""
     for card in range(cards):
-        machine.run(
-            f"mkdir -p /run/pci/{card} && echo {vendor} >/run/pci/{card}/vendor && echo 0x030000 >/run/pci/{card}/class"
-        )
+        device = f"/run/pci/{card}"
+        machine.run(f"mkdir -p {device} && echo {_VENDORS[kind]} >{device}/vendor && echo 0x030000 >{device}/class")
     machine.run("mount --bind /run/pci /sys/bus/pci/devices")
-
-
-def unplug(machine: Machine) -> None:
-    """As before."""
-    machine.run(f"rm -f {GPUS}")
