@@ -59,8 +59,8 @@ def hosts_at_hand() -> Generator[Hosts]:
         yield Hosts(place=place, mirror=mirror, components=components, program=program, running=running)
 
 
-def seconds_of_up(deployment: Deployment) -> float:
+def seconds_of_up(deployment: Deployment, *options: str) -> float:
     """How long it takes to come up."""
     start = time.monotonic()
-    deployment.up()
+    deployment.up(*options)
     return time.monotonic() - start

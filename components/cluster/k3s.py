@@ -17,7 +17,7 @@ from components.cluster.settings import ClusterSettings, K3s
 from components.node.gpu_node import GpuNode
 from components.node.ports import API
 from components.node.settings import Drivers, Host, Mirror
-from components.node.step import SCRIPTS, Step, query, run_step
+from components.node.step import SCRIPTS, Step, finish_step, query, run_step
 from components.node.system import System
 from components.node.versions import K3S_DOWNLOADS, K3S_INSTALLER
 
@@ -45,6 +45,7 @@ class K3sCluster(pulumi.ComponentResource):
         super().__init__("inference:cluster:K3sCluster", name, None, opts)
         self._name, self._settings, self._k3s, self._mirror = name, settings, k3s, mirror
         self._child = pulumi.ResourceOptions(parent=self)
+        self._nodes: list[pulumi.Resource] = []
         hosts = {
             host.name: GpuNode(
                 f"{name}-{host.name}",
@@ -64,7 +65,8 @@ class K3sCluster(pulumi.ComponentResource):
         self._endpoint = settings.endpoint or servers[0].host
         last = self._servers(servers, hosts)
         access = self._access(hosts[servers[0].name], last)
-        joined = [self._agent(agent, hosts[agent.name], access, last) for agent in agents]
+        for agent in agents:
+            self._agent(agent, hosts[agent.name], access, last)
         kubeconfig = access["kubeconfig"]
         provider = kubernetes.Provider(
             f"{name}-provider",
@@ -74,10 +76,9 @@ class K3sCluster(pulumi.ComponentResource):
             upsert_existing_objects=True,
             opts=self._child,
         )
-        nodes = (last, *joined)
         connection = hosts[servers[0].name].connection
-        gpus = advertised_gpus(name, settings, connection, provider=provider, after=nodes, opts=self._child)
-        self.cluster = Cluster(settings=settings, provider=provider, kubeconfig=kubeconfig, ready=(*nodes, *gpus))
+        gpus = advertised_gpus(name, settings, connection, provider=provider, after=self._nodes, opts=self._child)
+        self.cluster = Cluster(settings=settings, provider=provider, kubeconfig=kubeconfig, ready=(*self._nodes, *gpus))
         self.register_outputs({})
 
     def _servers(self, servers: Sequence[Host], nodes: Mapping[str, GpuNode]) -> remote.Command:
@@ -113,13 +114,13 @@ class K3sCluster(pulumi.ComponentResource):
         node: GpuNode,
         access: Mapping[str, pulumi.Output[str]],
         after: remote.Command,
-    ) -> remote.Command:
+    ) -> None:
         config: dict[str, pulumi.Input[object]] = {
             **self._common(host),
             "server": _url(self._endpoint),
             "token": access["agentToken"],
         }
-        return self._step(host, node, config, {"MAINTENANCE": access["maintenance"]}, after=[after])
+        self._step(host, node, config, {"MAINTENANCE": access["maintenance"]}, after=[after])
 
     def _common(self, host: Host) -> Mapping[str, pulumi.Input[object]]:
         docker = {"docker": True} if self._k3s.container_runtime == "docker" else {}
@@ -158,13 +159,14 @@ class K3sCluster(pulumi.ComponentResource):
             "CERTIFICATES": str(self._k3s.rotation.certificates),
             **more,
         }
-        return run_step(
-            f"{self._name}-{host.name}-k3s",
-            Step(name="k3s", script=K3S_SCRIPT, variables=variables),
-            node.connection,
-            after=[node.ready, *after],
-            opts=self._child,
-        )
+        name, step = f"{self._name}-{host.name}-k3s", Step(name="k3s", script=K3S_SCRIPT, variables=variables)
+        # Others join a new cluster before its first node is Ready.
+        until = "joinable" if more.get("FIRST") else ""
+        begun = run_step(name, step, node.connection, until=until, after=[node.ready, *after], opts=self._child)
+        self._nodes.append(begun)
+        if until:
+            self._nodes.append(finish_step(f"{name}-ready", step, node.connection, begun, opts=self._child))
+        return begun
 
     def _access(self, node: GpuNode, after: remote.Command) -> Mapping[str, pulumi.Output[str]]:
         """Secrets of the cluster: `kubeconfig`, `maintenance` (a lesser one, for agents) and `agentToken`.

@@ -51,21 +51,45 @@ def run_step(
     step: Step,
     connection: pulumi.Input[remote.ConnectionArgsDict],
     *,
+    until: str = "",
     after: Sequence[pulumi.Resource] = (),
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
-    """The step as a resource: create and update do it, delete takes it back."""
+    """The step as a resource: create and update do it, or begin it `until` it sets that mark; delete takes it back."""
+    up = f"{_AS_ROOT} up {until}".rstrip()
+    return remote.Command(
+        name,
+        connection=connection,
+        create=up,
+        update=up,
+        delete=f"{_AS_ROOT} down",
+        stdin=_all_of(step),
+        logging=remote.Logging.STDOUT_AND_STDERR,
+        add_previous_output_in_env=False,
+        # To replace a step is to take it back and do it again, never the other way round.
+        opts=opts.merge(pulumi.ResourceOptions(depends_on=list(after), delete_before_replace=True)),
+    )
+
+
+def finish_step(
+    name: str,
+    step: Step,
+    connection: pulumi.Input[remote.ConnectionArgsDict],
+    begun: remote.Command,
+    *,
+    opts: pulumi.ResourceOptions,
+) -> remote.Command:
+    """Whatever is left of a step that was run until a mark, as a resource: it joins that run, or does it again."""
     return remote.Command(
         name,
         connection=connection,
         create=f"{_AS_ROOT} up",
         update=f"{_AS_ROOT} up",
-        delete=f"{_AS_ROOT} down",
-        stdin=pulumi.Output.secret(pulumi.Output.all(**{"STEP": step.name, **step.variables}).apply(step.text)),
+        stdin=_all_of(step),
         logging=remote.Logging.STDOUT_AND_STDERR,
         add_previous_output_in_env=False,
-        # To replace a step is to take it back and do it again, never the other way round.
-        opts=opts.merge(pulumi.ResourceOptions(depends_on=list(after), delete_before_replace=True)),
+        triggers=[begun.id],
+        opts=opts.merge(pulumi.ResourceOptions(depends_on=[begun])),
     )
 
 
@@ -109,6 +133,10 @@ def query(
         add_previous_output_in_env=False,
         opts=opts.merge(pulumi.ResourceOptions(additional_secret_outputs=["stdout"])),
     )
+
+
+def _all_of(step: Step) -> pulumi.Output[str]:
+    return pulumi.Output.secret(pulumi.Output.all(**{"STEP": step.name, **step.variables}).apply(step.text))
 
 
 def _assignments(values: Mapping[str, str]) -> str:

@@ -119,6 +119,11 @@ def test_progress_is_told_line_by_line(home: Home) -> None:
         assert line in said
 
 
+def test_an_agent_joins_while_the_servers_node_is_not_ready_yet(home: Home) -> None:
+    said = home.said[0]
+    assert said.rindex("install k3s") < said.index("node one is Ready, k3s")
+
+
 def test_nothing_that_is_reachable_on_a_host_was_not_meant_to_be(home: Home) -> None:
     for machine, port in ((home.server, 6443), (home.agent, 22)):
         assert _connects(machine, port)

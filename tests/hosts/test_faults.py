@@ -20,7 +20,11 @@ STEP=${STEP:-slow}
 . "$(dirname "${BASH_SOURCE[0]}")/host.sh"
 state() {
     echo begun >>/root/journal
-    for second in $(seq "${SECONDS_TO_TAKE:-4}"); do say "second $second"; sleep 1; done
+    for second in $(seq "${SECONDS_TO_TAKE:-4}"); do
+        say "second $second"
+        [ "$second" != 2 ] || reached second-two
+        sleep 1
+    done
     file /etc/slow.conf 600 <<<"$SETTING"
     echo ended >>/root/journal
 }
@@ -37,17 +41,19 @@ class Step:
     script: Path
     key: Path
 
-    def write(self, *, seconds: int = 4, setting: str = "one", **connection: Any) -> None:
-        """The program; `connection` overrides how the host is reached."""
+    def write(self, *, seconds: int = 4, setting: str = "one", until: str = "", **connection: Any) -> None:
+        """The program; `connection` overrides how the host is reached, and `until` ends the step's resource early."""
         reached = {"host": self.machine.address, "user": "ops", "host_key": self.machine.host_key} | connection
+        rest = "finish_step('rest', step, reached, begun, opts=pulumi.ResourceOptions())\n" if until else ""
         self.stack.write(
             f"sys.path.insert(0, {str(REPOSITORY)!r})\n"
             "from pathlib import Path\n"
-            "from components.node.step import Step, run_step\n"
+            "from components.node.step import Step, finish_step, run_step\n"
             f"key = Path({str(self.key)!r}).read_text()\n"
             f"step = Step(name='slow', script=Path({str(self.script)!r}), "
             f"variables={{'SECONDS_TO_TAKE': '{seconds}', 'SETTING': {setting!r}}})\n"
-            f"run_step('slow', step, {{**{reached!r}, 'private_key': key}}, opts=pulumi.ResourceOptions())\n"
+            f"reached = {{**{reached!r}, 'private_key': key}}\n"
+            f"begun = run_step('slow', step, reached, until={until!r}, opts=pulumi.ResourceOptions())\n" + rest
         )
 
     def begin(self) -> "subprocess.Popen[str]":
@@ -101,6 +107,32 @@ def step(host: Machine, tmp_path: Path) -> Iterator[Step]:
     made.write()
     yield made
     host.run("systemctl stop 'inference-step-*' 2>/dev/null; rm -rf /var/lib/inference /root/journal /etc/slow.conf")
+
+
+def test_a_step_lets_others_go_on_at_a_mark_and_its_rest_is_waited_for(step: Step) -> None:
+    step.write(seconds=5, until="second-two")
+    done = step.stack.up()
+    assert done.status == 0, done.text
+    first, rest = done.messages("slow"), done.messages("rest")
+    assert "second 2" in first
+    assert "second 5" not in first
+    told = [line for line in (*first, *rest) if line.startswith("second")]
+    assert told == [f"second {number}" for number in range(1, 6)], "each line once"
+    assert step.journal() == ["begun", "ended"]
+    assert step.stack.up(generation=2).operations() == {}
+
+
+def test_what_fails_after_a_mark_fails_whoever_waits_for_the_rest_and_is_done_again(step: Step) -> None:
+    step.machine.run("mkdir /etc/slow.conf")
+    step.write(until="second-two")
+    failed = step.stack.up()
+    assert failed.status != 0
+    assert "second 2" in failed.messages("slow")
+    assert "/etc/slow.conf is a directory" in failed.text
+    step.machine.run("rmdir /etc/slow.conf")
+    again = step.stack.up()
+    assert again.status == 0, again.text
+    assert step.journal() == ["begun", "begun", "ended"]
 
 
 def test_a_step_that_lost_its_connection_goes_on_and_the_next_up_joins_it(step: Step) -> None:

@@ -130,12 +130,13 @@ def test_tokens_are_made_anew_for_another_number_only(recording: Recording, thre
     assert sent(recording, "home-access") != sent(three_servers, "home-access")
 
 
-def test_agents_join_after_the_server_and_engines_come_after_all_nodes(recording: Recording) -> None:
+def test_agents_join_once_the_servers_api_answers_and_engines_come_after_all_nodes(recording: Recording) -> None:
     resources = {resource.name: resource for resource in recording.resources}
     urns = {name: resource.urn for name, resource in resources.items()}
     assert urns["home-aimax-k3s"] in resources["home-thor-k3s"].dependencies
+    assert urns["home-aimax-k3s-ready"] not in resources["home-thor-k3s"].dependencies
     first = next(one for one in recording.resources if one.type.endswith(":Namespace") and one.name == "home-engines")
-    assert {urns["home-aimax-k3s"], urns["home-thor-k3s"]} <= set(first.dependencies)
+    assert {urns[f"home-{step}"] for step in ("aimax-k3s", "aimax-k3s-ready", "thor-k3s")} <= set(first.dependencies)
 
 
 def test_a_host_goes_through_its_steps_in_order(recording: Recording) -> None:

@@ -7,19 +7,13 @@ set -euo pipefail
 readonly K3S=/usr/local/bin/k3s ACCOUNT=inference-maintenance KUBECONFIG_FILE=/etc/rancher/k3s/k3s.yaml
 
 encoded() { base64 --wrap=0; }
-value() { $K3S kubectl get "$@" --namespace=kube-system; }
 
 # The token of an account appears a moment after the account.
-token=''
-for _ in $(seq 60); do
-    token=$(value secret $ACCOUNT --output=jsonpath='{.data.token}' 2>/dev/null | base64 --decode)
-    [ -z "$token" ] || break
-    sleep 0.5
-done
-[ -n "$token" ] || {
+$K3S kubectl wait --for=jsonpath='{.data.token}' secret/$ACCOUNT --namespace=kube-system --timeout=60s >/dev/null || {
     echo "the cluster gave no token to $ACCOUNT: see kubectl -n kube-system describe secret $ACCOUNT" >&2
     exit 1
 }
+token=$($K3S kubectl get secret $ACCOUNT --namespace=kube-system --output=jsonpath='{.data.token}' | base64 --decode)
 authority=$(sed -n 's/^ *certificate-authority-data: *//p' $KUBECONFIG_FILE)
 
 kubeconfig=$(sed "s|server: .*|server: $SERVER|" $KUBECONFIG_FILE | encoded)

@@ -19,6 +19,9 @@ fail() {
     exit 1
 }
 
+# Tells those who came for no more than this mark that they may go on.
+reached() { : >"$HOST/$STEP/$1.mark"; }
+
 # Whether to go on with a change, after saying what it is.
 change() {
     CHANGES=$((CHANGES + 1))

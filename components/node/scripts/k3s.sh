@@ -11,7 +11,7 @@ STEP=${STEP:-k3s}
 readonly PROGRAM=/usr/local/bin/k3s CONFIG_FILE=/etc/rancher/k3s/config.yaml LOCK=inference-maintenance
 readonly SERVER_DATA=/var/lib/rancher/k3s/server
 readonly READY_SECONDS=300 LOCK_SECONDS=7200 RESTARTS=20
-SERVICE=k3s
+SERVICE=k3s NEW=''
 [ "${ROLE-}" != agent ] || SERVICE=k3s-agent
 
 state() {
@@ -23,9 +23,9 @@ state() {
     [ -z "$CHECK" ] || return 0
     container_runtimes
     settle
+    [ "$ROLE" = agent ] || open_to_others
     await_node
     release
-    [ "$ROLE" = agent ] || maintenance_account
     describe
 }
 
@@ -35,6 +35,8 @@ program() {
     state_that k3s "$SERVICE"
     local now
     now=$(version)
+    # Of these the cluster knows nothing older: an agent's namesake is forgotten, and a first server begins the cluster.
+    if [ ! -e /var/lib/rancher/k3s/agent ] && [ "$ROLE${FIRST-}" != server ]; then NEW=yes; fi
     # shellcheck disable=SC2153  # a variable of the step
     [ "$now" = "$VERSION" ] && [ -e "/etc/systemd/system/$SERVICE.service" ] && return
     change "install k3s $VERSION${now:+ in place of $now}" || return 0
@@ -46,7 +48,7 @@ program() {
     mv $PROGRAM.part $PROGRAM
     INSTALL_K3S_EXEC=$ROLE INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true INSTALL_K3S_SKIP_SELINUX_RPM=true \
         sh "$HOST/$STEP/install.sh"
-    if [ "$ROLE" = agent ] && [ ! -e /var/lib/rancher/k3s/agent ]; then forget_namesake; fi
+    if [ "$ROLE" = agent ] && [ -n "$NEW" ]; then forget_namesake; fi
     rm -f "$HOST/$STEP/k3s" "$HOST/$STEP/install.sh"
 }
 
@@ -185,30 +187,46 @@ kubectl() {
     fi
 }
 
+# A new cluster takes others as soon as its API answers; in one that is being changed, they wait for this node.
+open_to_others() {
+    await is_serving "the API server of $NODE" answer
+    maintenance_account
+    [ -z "$NEW" ] || reached joinable
+}
+
+# Asking costs little before there is anybody to answer; starting kubectl does not.
+is_serving() { (: </dev/tcp/127.0.0.1/6443) 2>/dev/null && kubectl get --raw=/readyz >/dev/null 2>&1; }
+
 # A node that was Ready before a restart says so until it is found out: only a fresh sign of life counts.
 is_ready() {
     local alive
-    # Asking costs little before there is anybody to answer; starting kubectl does not.
-    [ "$ROLE" = agent ] || (: </dev/tcp/127.0.0.1/6443) 2>/dev/null || return
+    kubectl wait --for=condition=Ready "node/$NODE" --timeout=8s >/dev/null 2>&1 || return
+    [ -z "$NEW" ] || return 0
     alive=$(kubectl get lease "$NODE" --namespace=kube-node-lease --output=jsonpath='{.spec.renewTime}' 2>/dev/null) || return
-    [[ $alive > ${STARTED-} ]] || return
-    [ "$(kubectl get node "$NODE" --output=jsonpath='{.status.conditions[?(@.type=="Ready")].status}')" = True ]
+    [[ $alive > ${STARTED-} ]]
 }
 
 await_node() {
-    local waited=0
-    until is_ready; do
-        if [ "$waited" -ge $READY_SECONDS ]; then
+    await is_ready "node $NODE" "become Ready"
+    say "node $NODE is Ready, k3s $(version)"
+}
+
+# await QUESTION WHO DOES
+await() {
+    local start=$SECONDS told=-10
+    until "$1"; do
+        if [ $((SECONDS - start)) -ge $READY_SECONDS ] ||
+            [ "$(systemctl show --property=NRestarts --value "$SERVICE")" -ge $RESTARTS ]; then
             journalctl --unit="$SERVICE" --no-pager --lines=15 --output=cat | cut -c1-300
-            fail "node $NODE does not become Ready; above is the end of the journal of $SERVICE. Next: journalctl -u $SERVICE"
+            fail "$2 does not $3; above is the end of the journal of $SERVICE. Next: journalctl -u $SERVICE"
         fi
         if refused; then fail "$REFUSAL"; fi
-        if [ "$(systemctl show --property=NRestarts --value "$SERVICE")" -ge $RESTARTS ]; then waited=$READY_SECONDS; fi
-        [ $((waited % 10)) = 0 ] && say "waits until node $NODE is Ready"
-        sleep 2
-        waited=$((waited + 2))
+        if [ $((SECONDS - told)) -ge 10 ]; then
+            say "waits for $2 to $3"
+            told=$SECONDS
+        fi
+        sleep 1
     done
-    say "node $NODE is Ready, k3s $(version)"
 }
 
 # What never gets better by waiting.
@@ -321,7 +339,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: $LOCK}
 rules:
-- {apiGroups: [""], resources: [nodes], verbs: [get, list, patch, delete]}
+- {apiGroups: [""], resources: [nodes], verbs: [get, list, watch, patch, delete]}
 - {apiGroups: [""], resources: [pods], verbs: [get, list]}
 - {apiGroups: [""], resources: [pods/eviction], verbs: [create]}
 - {apiGroups: [apps], resources: [daemonsets], verbs: [get]}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs one step on a host, detached from the connection: if SSH drops, the step goes on, and the next run joins it.
 # Comes as one text with STEP, HASH, VARIABLES, LIBRARY and SCRIPT set before it, and is called as:
-#   up     do the step, unless it is done; follow its output; end with its exit code
-#   down   take it back, and forget it
+#   up [MARK]   do the step, unless it is done; follow its output; end with its exit code, or once it has set the mark
+#   down        take it back, and forget it
 # Nothing happens before the last line, so a text that was cut off does nothing.
 
 set -euo pipefail
@@ -45,7 +45,7 @@ wait_for_others() {
 
 start() {
     mkdir -p "$DIRECTORY"
-    rm -f "$DIRECTORY/exit" "$DIRECTORY/done"
+    rm -f "$DIRECTORY/exit" "$DIRECTORY/done" "$DIRECTORY/shown" "$DIRECTORY"/*.mark
     wanted >"$DIRECTORY/asked"
     : >"$DIRECTORY/log"
     printf '%s' "$LIBRARY" >"$DIRECTORY/host.sh"
@@ -70,19 +70,34 @@ DETACHED
 }
 
 follow() {
-    local process
-    process=$(systemctl show --property=MainPID --value "$UNIT")
-    if [ "${process:-0}" != 0 ]; then
-        tail --lines=+1 --follow --pid="$process" --sleep-interval=0.2 "$DIRECTORY/log"
-    else
-        cat "$DIRECTORY/log"
-    fi
+    show
+    if has_mark && [ ! -f "$DIRECTORY/exit" ]; then return; fi
     while [ ! -f "$DIRECTORY/exit" ] && [ -n "$(at_work)" ]; do sleep 0.1; done
     if [ ! -f "$DIRECTORY/exit" ]; then
         say "was interrupted: the host went down, or the step was killed; run pulumi up again" >&2
         exit $INTERRUPTED
     fi
     return "$(cat "$DIRECTORY/exit")"
+}
+
+has_mark() { [ -n "$MARK" ] && [ -f "$DIRECTORY/$MARK.mark" ]; }
+
+# What the step says until it ends or sets the mark, from where an earlier connection has left it at one.
+show() {
+    local process line part='' number=0 shown=0 last=''
+    process=$(systemctl show --property=MainPID --value "$UNIT")
+    [ ! -f "$DIRECTORY/shown" ] || shown=$(cat "$DIRECTORY/shown")
+    while [ -z "$last" ]; do
+        if has_mark || [ "${process:-0}" = 0 ] || ! kill -0 "$process" 2>/dev/null; then last=yes; else sleep 0.1; fi
+        while IFS= read -r line; do
+            number=$((number + 1))
+            [ "$number" -le "$shown" ] || printf '%s\n' "$part$line"
+            part=''
+        done
+        part+=$line
+    done <"$DIRECTORY/log"
+    printf '%s' "$part"
+    ! has_mark || printf '%s' "$number" >"$DIRECTORY/shown"
 }
 
 forget() {
@@ -105,7 +120,7 @@ prove() {
 }
 
 main() {
-    readonly ACTION=${1:?up or down} DIRECTORY=$HOME_OF_STEPS/$STEP UNIT=inference-step-$STEP.service
+    readonly ACTION=${1:?up or down} MARK=${2-} DIRECTORY=$HOME_OF_STEPS/$STEP UNIT=inference-step-$STEP.service
     mkdir -p "$RUNTIME" "$HOME_OF_STEPS"
     lock
     prove

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,12 +11,15 @@ import (
 	"time"
 )
 
-const agent = data + "agent/"
+const (
+	agent      = data + "agent/"
+	containerd = "/run/k3s/containerd/containerd.sock"
+)
 
 // nvidiaRuntime is looked for at each start, as k3s does, and offered to pods when it is there.
 const nvidiaRuntime = "/usr/bin/nvidia-container-runtime"
 
-func startAgent(c *config, isServer bool, ended chan error) error {
+func startAgent(c *config, isServer bool, ended chan error) (*apiServer, error) {
 	server, token := c.server, c.token
 	if isServer {
 		server = "https://" + c.nodeIP + ":6443"
@@ -28,26 +32,30 @@ func startAgent(c *config, isServer bool, ended chan error) error {
 		}
 		fmt.Fprintf(os.Stderr, "level=error msg=%q\n", fmt.Sprintf("failed to validate connection to cluster at %s: %v", server, err))
 		if tries > 100 || strings.Contains(err.Error(), "hash") {
-			return err
+			return nil, err
 		}
 		time.Sleep(time.Second)
 	}
 	if err := write(agent+"server-ca.crt", root); err != nil {
-		return err
+		return nil, err
 	}
 	text, err := kubeconfigOf(server, agent+"server-ca.crt", "", secretOf(token))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	bootstrap := agent + "bootstrap.kubeconfig"
 	if err := write(bootstrap, text); err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := output(bootstrap, "get", "--raw", "/api"); err != nil {
-		return fmt.Errorf("failed to get CA certs: %s/cacerts: 401 Unauthorized", server)
+	cluster, err := reach(server, agent+"server-ca.crt", secretOf(token))
+	if err != nil {
+		return nil, err
+	}
+	if err := cluster.get("/api", nil); err != nil {
+		return nil, fmt.Errorf("failed to get CA certs: %s/cacerts: 401 Unauthorized", server)
 	}
 	for {
-		err := passNodePassword(c, bootstrap)
+		err := passNodePassword(c, cluster, bootstrap)
 		if err == nil {
 			break
 		}
@@ -55,12 +63,15 @@ func startAgent(c *config, isServer bool, ended chan error) error {
 		time.Sleep(2 * time.Second)
 	}
 	if err := writeRuntime(); err != nil {
-		return err
+		return nil, err
 	}
 	start(ended, "containerd", "--config", agent+"etc/containerd/config.toml", "--root", agent+"containerd",
-		"--state", "/run/k3s/containerd", "--address", "/run/k3s/containerd/containerd.sock", "--log-level", "warn")
+		"--state", "/run/k3s/containerd", "--address", containerd, "--log-level", "warn")
+	if err := untilTaken(containerd); err != nil {
+		return nil, err
+	}
 	if err := write(agent+"kubelet.yaml", []byte(kubelet)); err != nil {
-		return err
+		return nil, err
 	}
 	labels := append([]string{"node.kubernetes.io/instance-type=k3s"}, c.labels...)
 	start(ended, "kubelet", "--config="+agent+"kubelet.yaml", "--kubeconfig="+agent+"kubelet.kubeconfig",
@@ -69,8 +80,20 @@ func startAgent(c *config, isServer bool, ended chan error) error {
 	start(ended, "kube-proxy", "--kubeconfig="+bootstrap, "--hostname-override="+c.nodeName, "--proxy-mode=iptables",
 		"--cluster-cidr=10.42.0.0/16", "--conntrack-max-per-core=0", "--conntrack-min=0",
 		"--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
-	go keepRoutes(c, bootstrap, isServer)
-	return nil
+	go keepRoutes(c, cluster, isServer)
+	return cluster, nil
+}
+
+// untilTaken waits until somebody listens there: a kubelet that finds nobody ends, and a socket may be left from before.
+func untilTaken(socket string) error {
+	for range 600 {
+		connection, err := net.Dial("unix", socket)
+		if err == nil {
+			return connection.Close()
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return fmt.Errorf("containerd does not listen at %s", socket)
 }
 
 // writeRuntime configures containerd: mirrors from registries.yaml, as k3s does, and what a host in a container needs.

@@ -41,7 +41,7 @@ func main() {
 		}
 		fail(syscall.Exec(components+"kubectl", arguments, os.Environ()))
 	case "ctr", "crictl":
-		os.Setenv("CONTAINERD_ADDRESS", "/run/k3s/containerd/containerd.sock")
+		os.Setenv("CONTAINERD_ADDRESS", containerd)
 		fail(syscall.Exec("/usr/bin/ctr", append([]string{"ctr", "-n", "k8s.io"}, arguments[1:]...), os.Environ()))
 	case "pause": // as the image of the same name: holds a pod's namespaces
 		stop := make(chan os.Signal, 1)

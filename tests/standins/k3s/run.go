@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -33,11 +32,12 @@ func run(isServer bool) error {
 			return err
 		}
 	}
-	if err := startAgent(c, isServer, ended); err != nil {
+	cluster, err := startAgent(c, isServer, ended)
+	if err != nil {
 		return err
 	}
 	if isServer {
-		if err := describeServer(c); err != nil {
+		if err := describeServer(c, cluster); err != nil {
 			return err
 		}
 	}
@@ -53,23 +53,21 @@ func run(isServer bool) error {
 }
 
 func untilReady(address string) error {
+	cluster, err := reach("https://"+address+":6443", authority+".crt", "")
+	if err != nil {
+		return err
+	}
 	for range 600 {
 		time.Sleep(100 * time.Millisecond)
-		connection, err := net.Dial("tcp", address+":6443")
-		if err != nil {
-			continue // a kubectl that is refused costs a hundred times as much
-		}
-		connection.Close()
-		if kubectl(admin, "", "get", "--raw", "/readyz") == nil {
+		if err = cluster.get("/readyz", nil); err == nil {
 			return nil
 		}
-		time.Sleep(400 * time.Millisecond)
 	}
-	return fmt.Errorf("the API server did not become ready")
+	return fmt.Errorf("the API server did not become ready: %v", err)
 }
 
 // passNodePassword is k3s's guard against two hosts of one name: the first to join leaves the hash of a password.
-func passNodePassword(c *config, config string) error {
+func passNodePassword(c *config, cluster *apiServer, config string) error {
 	const path = "/etc/rancher/node/password"
 	password, err := os.ReadFile(path)
 	if err != nil {
@@ -82,11 +80,11 @@ func passNodePassword(c *config, config string) error {
 	}
 	hash := sha256.Sum256(password)
 	name, mine := c.nodeName+".node-password.k3s", hex.EncodeToString(hash[:])
-	out, err := output(config, "get", "secret", "-n", "kube-system", name, "-o", "jsonpath={.data.hash}")
-	if err != nil {
+	var known struct{ Data struct{ Hash string } }
+	if err := cluster.get("/api/v1/namespaces/kube-system/secrets/"+name, &known); err != nil {
 		return kubectl(config, "", "create", "secret", "generic", "-n", "kube-system", name, "--from-literal=hash="+mine)
 	}
-	if plain, _ := decoded(out); plain != mine {
+	if plain, _ := decoded(known.Data.Hash); plain != mine {
 		return fmt.Errorf("Node password rejected, duplicate hostname or contents of '%s' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag", path)
 	}
 	return nil
@@ -107,11 +105,10 @@ type nodes struct {
 
 // keepRoutes writes this node's pod network once it has one, and a route to each other node's; and what follows from
 // the deletion of a node.
-func keepRoutes(c *config, config string, isServer bool) {
-	for ; ; time.Sleep(3 * time.Second) {
+func keepRoutes(c *config, cluster *apiServer, isServer bool) {
+	for ; ; time.Sleep(time.Second) {
 		var all nodes
-		out, err := output(config, "get", "nodes", "-o", "json")
-		if err != nil || json.Unmarshal([]byte(out), &all) != nil {
+		if cluster.get("/api/v1/nodes", &all) != nil {
 			continue
 		}
 		if isServer {
@@ -156,11 +153,6 @@ func kubectl(config, input string, arguments ...string) error {
 		return fmt.Errorf("%v: %s", err, said)
 	}
 	return nil
-}
-
-func output(config string, arguments ...string) (string, error) {
-	said, err := exec.Command(components+"kubectl", append([]string{"--kubeconfig", config}, arguments...)...).Output()
-	return string(said), err
 }
 
 // notify tells systemd that the unit, of type notify, is up.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -111,17 +110,17 @@ func ensureServiceKey() error {
 }
 
 // describeServer marks this server's node, whose deletion then waits until its member of etcd is removed.
-func describeServer(c *config) error {
-	labels := []string{role + "control-plane=true", role + "etcd=true"}
+func describeServer(c *config, cluster *apiServer) error {
 	for tries := 0; ; tries++ {
-		err := kubectl(admin, "", append([]string{"label", "--overwrite", "node", c.nodeName}, labels...)...)
+		err := cluster.get("/api/v1/nodes/"+c.nodeName, nil)
 		if err == nil {
-			err = kubectl(admin, "", "patch", "node", c.nodeName, "--type=merge",
-				fmt.Sprintf(`--patch={"metadata":{"finalizers":[%q]}}`, finalizer))
+			break
 		}
-		if err == nil || tries > 100 || !strings.Contains(err.Error(), "not found") {
+		if tries > 300 {
 			return err
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
+	return kubectl(admin, "", "patch", "node", c.nodeName, "--type=merge",
+		fmt.Sprintf(`--patch={"metadata":{"labels":{%q:"true",%q:"true"},"finalizers":[%q]}}`, role+"control-plane", role+"etcd", finalizer))
 }
