@@ -56,16 +56,12 @@ def run_step(
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """The step as a resource: create and update do it, or begin it `until` it sets that mark; delete takes it back."""
-    up = f"{_AS_ROOT} up {until}".rstrip()
-    return remote.Command(
+    return _command(
         name,
-        connection=connection,
-        create=up,
-        update=up,
+        connection,
+        f"{_AS_ROOT} up {until}".rstrip(),
+        _all_of(step),
         delete=f"{_AS_ROOT} down",
-        stdin=_all_of(step),
-        logging=remote.Logging.STDOUT_AND_STDERR,
-        add_previous_output_in_env=False,
         # To replace a step is to take it back and do it again, never the other way round.
         opts=opts.merge(pulumi.ResourceOptions(depends_on=list(after), delete_before_replace=True)),
     )
@@ -80,17 +76,8 @@ def finish_step(
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """Whatever is left of a step that was run until a mark, as a resource: it joins that run, or does it again."""
-    return remote.Command(
-        name,
-        connection=connection,
-        create=f"{_AS_ROOT} up",
-        update=f"{_AS_ROOT} up",
-        stdin=_all_of(step),
-        logging=remote.Logging.STDOUT_AND_STDERR,
-        add_previous_output_in_env=False,
-        triggers=[begun.id],
-        opts=opts.merge(pulumi.ResourceOptions(depends_on=[begun])),
-    )
+    after = opts.merge(pulumi.ResourceOptions(depends_on=[begun]))
+    return _command(name, connection, f"{_AS_ROOT} up", _all_of(step), triggers=[begun.id], opts=after)
 
 
 def inspect(
@@ -102,16 +89,7 @@ def inspect(
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """A script that only looks, as a resource: run whenever what it is told changes, and never taken back."""
-    return remote.Command(
-        name,
-        connection=connection,
-        create=_FIRST,
-        update=_FIRST,
-        stdin=_assignments(variables) + script.read_text(),
-        logging=remote.Logging.STDOUT_AND_STDERR,
-        add_previous_output_in_env=False,
-        opts=opts,
-    )
+    return _command(name, connection, _FIRST, _assignments(variables) + script.read_text(), opts=opts)
 
 
 def query(
@@ -123,15 +101,38 @@ def query(
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """A script whose output is secret, as a resource."""
+    return _command(
+        name,
+        connection,
+        _AS_ROOT,
+        _assignments(variables) + script.read_text(),
+        logging=remote.Logging.NONE,
+        opts=opts.merge(pulumi.ResourceOptions(additional_secret_outputs=["stdout"])),
+    )
+
+
+def _command(
+    name: str,
+    connection: pulumi.Input[remote.ConnectionArgsDict],
+    command: str,
+    stdin: pulumi.Input[str],
+    *,
+    delete: str | None = None,
+    logging: remote.Logging = remote.Logging.STDOUT_AND_STDERR,
+    triggers: Sequence[pulumi.Input[str]] | None = None,
+    opts: pulumi.ResourceOptions,
+) -> remote.Command:
     return remote.Command(
         name,
         connection=connection,
-        create=_AS_ROOT,
-        update=_AS_ROOT,
-        stdin=_assignments(variables) + script.read_text(),
-        logging=remote.Logging.NONE,
+        create=command,
+        update=command,
+        delete=delete,
+        stdin=stdin,
+        logging=logging,
+        triggers=triggers,
         add_previous_output_in_env=False,
-        opts=opts.merge(pulumi.ResourceOptions(additional_secret_outputs=["stdout"])),
+        opts=opts,
     )
 
 

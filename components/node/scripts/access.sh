@@ -9,11 +9,11 @@ readonly K3S=/usr/local/bin/k3s ACCOUNT=inference-maintenance KUBECONFIG_FILE=/e
 encoded() { base64 --wrap=0; }
 
 # The token of an account appears a moment after the account.
-$K3S kubectl wait --for=jsonpath='{.data.token}' secret/$ACCOUNT --namespace=kube-system --timeout=60s >/dev/null || {
+token=$($K3S kubectl wait --for=jsonpath='{.data.token}' secret/$ACCOUNT --namespace=kube-system --timeout=60s \
+    --output=jsonpath='{.data.token}' | base64 --decode) || {
     echo "the cluster gave no token to $ACCOUNT: see kubectl -n kube-system describe secret $ACCOUNT" >&2
     exit 1
 }
-token=$($K3S kubectl get secret $ACCOUNT --namespace=kube-system --output=jsonpath='{.data.token}' | base64 --decode)
 authority=$(sed -n 's/^ *certificate-authority-data: *//p' $KUBECONFIG_FILE)
 
 kubeconfig=$(sed "s|server: .*|server: $SERVER|" $KUBECONFIG_FILE | encoded)

@@ -67,7 +67,8 @@ func startAgent(c *config, isServer bool, ended chan error) (*apiServer, error) 
 	}
 	start(ended, "containerd", "--config", agent+"etc/containerd/config.toml", "--root", agent+"containerd",
 		"--state", "/run/k3s/containerd", "--address", containerd, "--log-level", "warn")
-	if err := untilTaken(containerd); err != nil {
+	// A kubelet that finds nobody there ends, and a socket may be left from before.
+	if err := patiently(func() error { return taken(containerd) }); err != nil {
 		return nil, err
 	}
 	if err := write(agent+"kubelet.yaml", []byte(kubelet)); err != nil {
@@ -84,16 +85,13 @@ func startAgent(c *config, isServer bool, ended chan error) (*apiServer, error) 
 	return cluster, nil
 }
 
-// untilTaken waits until somebody listens there: a kubelet that finds nobody ends, and a socket may be left from before.
-func untilTaken(socket string) error {
-	for range 600 {
-		connection, err := net.Dial("unix", socket)
-		if err == nil {
-			return connection.Close()
-		}
-		time.Sleep(100 * time.Millisecond)
+// taken is an error unless somebody listens there.
+func taken(socket string) error {
+	connection, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("containerd does not listen at %s", socket)
+	return connection.Close()
 }
 
 // writeRuntime configures containerd: mirrors from registries.yaml, as k3s does, and what a host in a container needs.

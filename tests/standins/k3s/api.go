@@ -41,16 +41,32 @@ func (a *apiServer) get(path string, answer any) error {
 	if err != nil {
 		return err
 	}
+	return answered(said, path, answer)
+}
+
+// answered reads an answer in JSON, unless nobody wants it. Anything but 200 is an error.
+func answered(said *http.Response, what string, answer any) error {
 	defer said.Body.Close()
 	text, err := io.ReadAll(said.Body)
 	if err != nil {
 		return err
 	}
 	if said.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", path, said.Status)
+		return fmt.Errorf("%s: %s: %s", what, said.Status, text)
 	}
 	if answer == nil {
 		return nil
 	}
 	return json.Unmarshal(text, answer)
+}
+
+// patiently asks until there is no error, for a minute.
+func patiently(question func() error) error {
+	for tries := 0; ; tries++ {
+		err := question()
+		if err == nil || tries == 600 {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -154,16 +153,5 @@ func call(there, what string, question any, answer any) error {
 	if err != nil {
 		return err
 	}
-	defer said.Body.Close()
-	text, err := io.ReadAll(said.Body)
-	if err != nil {
-		return err
-	}
-	if said.StatusCode != http.StatusOK {
-		return fmt.Errorf("etcd %s: %s", what, text)
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.Unmarshal(text, answer)
+	return answered(said, "etcd "+what, answer)
 }

@@ -57,13 +57,7 @@ func untilReady(address string) error {
 	if err != nil {
 		return err
 	}
-	for range 600 {
-		time.Sleep(100 * time.Millisecond)
-		if err = cluster.get("/readyz", nil); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("the API server did not become ready: %v", err)
+	return patiently(func() error { return cluster.get("/readyz", nil) })
 }
 
 // passNodePassword is k3s's guard against two hosts of one name: the first to join leaves the hash of a password.

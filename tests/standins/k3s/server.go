@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"time"
 )
 
 const (
@@ -111,15 +110,8 @@ func ensureServiceKey() error {
 
 // describeServer marks this server's node, whose deletion then waits until its member of etcd is removed.
 func describeServer(c *config, cluster *apiServer) error {
-	for tries := 0; ; tries++ {
-		err := cluster.get("/api/v1/nodes/"+c.nodeName, nil)
-		if err == nil {
-			break
-		}
-		if tries > 300 {
-			return err
-		}
-		time.Sleep(200 * time.Millisecond)
+	if err := patiently(func() error { return cluster.get("/api/v1/nodes/"+c.nodeName, nil) }); err != nil {
+		return err
 	}
 	return kubectl(admin, "", "patch", "node", c.nodeName, "--type=merge",
 		fmt.Sprintf(`--patch={"metadata":{"labels":{%q:"true",%q:"true"},"finalizers":[%q]}}`, role+"control-plane", role+"etcd", finalizer))
