@@ -1,0 +1,139 @@
+"""One bucket, by plain S3 calls that any server understands."""
+
+import base64
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, cast
+
+import boto3  # pyright: ignore[reportMissingTypeStubs]
+from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
+from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
+
+PART = 8 * 2**20
+"""Bytes of one part of an upload; more where a file would have over 9000 of them (S3 takes 10,000)."""
+MOST_PARTS = 9000
+SHA256 = "sha256"
+"""Metadata of every object of ours: what its content hashes to."""
+
+
+class Memory:
+    """Bounds the bytes that all transfers hold together."""
+
+    def __init__(self, limit: int) -> None:
+        self._free, self._changed, self._limit = limit, threading.Condition(), limit
+
+    def take(self, size: int) -> None:
+        """Wait until so many bytes are free."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= min(size, self._limit))
+            self._free -= size
+
+    def give(self, size: int) -> None:
+        """They are free again."""
+        with self._changed:
+            self._free += size
+            self._changed.notify_all()
+
+
+class Bucket:
+    """Objects below a prefix."""
+
+    def __init__(self, name: str, *, connections: int = 16, client: Any = None) -> None:
+        retries = {"mode": "standard", "max_attempts": 8}
+        config = Config(
+            max_pool_connections=connections, retries=cast(Any, retries), connect_timeout=15, read_timeout=60
+        )
+        self.name = name
+        self._client = client or cast(Any, boto3).client("s3", config=config)
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Keys and sizes in bytes."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            for one in page.get("Contents", ()):
+                yield one["Key"], one["Size"]
+
+    def metadata(self, key: str) -> Mapping[str, str] | None:
+        """What an object was stored with; None where there is none."""
+        try:
+            return self._client.head_object(Bucket=self.name, Key=key)["Metadata"]
+        except ClientError as problem:
+            if code(problem) in ("404", "NoSuchKey", "NotFound"):
+                return None
+            raise
+
+    def read(self, key: str) -> bytes | None:
+        """A small object; None where there is none."""
+        try:
+            return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
+        except ClientError as problem:
+            if code(problem) in ("404", "NoSuchKey"):
+                return None
+            raise
+
+    def chunks(self, key: str, size: int = PART) -> Iterator[bytes]:
+        """An object's bytes."""
+        yield from self._client.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(size)
+
+    def put(self, key: str, content: bytes, sha256: str | None = None) -> None:
+        """A small object, whole."""
+        digest = hashlib.sha256(content)
+        self._client.put_object(
+            Bucket=self.name,
+            Key=key,
+            Body=content,
+            ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
+            Metadata={SHA256: sha256 or digest.hexdigest()},
+        )
+
+    def abandon(self, prefix: str) -> int:
+        """End uploads below this prefix that a killed run left open. How many there were."""
+        ended = 0
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix):
+            for one in page.get("Uploads", ()):
+                self._client.abort_multipart_upload(Bucket=self.name, Key=one["Key"], UploadId=one["UploadId"])
+                ended += 1
+        return ended
+
+    def upload(self, key: str, sha256: str | None) -> "Upload":
+        """An upload in parts, to be completed when its content has turned out to be right."""
+        metadata = {SHA256: sha256} if sha256 else {}
+        begun = self._client.create_multipart_upload(Bucket=self.name, Key=key, Metadata=metadata)
+        return Upload(self._client, self.name, key, begun["UploadId"])
+
+
+class Upload:
+    """Parts that are no object yet."""
+
+    def __init__(self, client: Any, bucket: str, key: str, identity: str) -> None:
+        self._client, self._where = client, {"Bucket": bucket, "Key": key, "UploadId": identity}
+        self._parts: list[Future[dict[str, Any]]] = []
+
+    def send(self, part: bytes, pool: ThreadPoolExecutor, ended: Callable[[], None]) -> None:
+        """In the background; calls `ended` when that has, well or not."""
+        number = len(self._parts) + 1
+
+        def sending() -> dict[str, Any]:
+            answer = self._client.upload_part(**self._where, PartNumber=number, Body=part)
+            return {"PartNumber": number, "ETag": answer["ETag"]}
+
+        sent = pool.submit(sending)
+        sent.add_done_callback(lambda _: ended())
+        self._parts.append(sent)
+
+    def complete(self) -> None:
+        """Make it an object."""
+        parts = [part.result() for part in self._parts]
+        self._client.complete_multipart_upload(**self._where, MultipartUpload={"Parts": parts})
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+        wait([part for part in self._parts if not part.cancel()])
+        self._client.abort_multipart_upload(**self._where)
+
+
+def code(problem: ClientError) -> str:
+    """S3's own code, for example `NoSuchKey`."""
+    response: dict[str, dict[str, Any]] = cast(Any, problem).response
+    return str(response.get("Error", {}).get("Code", "an error without a code"))
