@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,10 @@ class Hub:
     """Who has it may read; anybody, if there is none."""
     gated: bool = False
     faults: list[Fault] = field(default_factory=list["Fault"])
+    cdn: str = ""
+    """Address that files are redirected to; the hub's own, when not set."""
+    seconds_per_mib: float = 0
+    """How slow it is."""
     requests: list[str] = field(default_factory=list[str])
     """Paths, in order."""
 
@@ -55,7 +60,11 @@ class Request(BaseHTTPRequestHandler):
         if path == f"/api/models/org/model/revision/{COMMIT}" or path == "/api/models/org/model/revision/main":
             self.answer(200, json.dumps(self._info()).encode(), {"Content-Type": "application/json"})
         elif path.startswith(f"/org/model/resolve/{COMMIT}/"):
-            self.answer(302, b"", {"Location": f"{self.hub.address}/cdn/{path.partition(COMMIT)[2].lstrip('/')}"})
+            self.answer(
+                302,
+                b"",
+                {"Location": f"{self.hub.cdn or self.hub.address}/cdn/{path.partition(COMMIT)[2].lstrip('/')}"},
+            )
         elif path.startswith("/cdn/") and path.removeprefix("/cdn/") in self.hub.files:
             self.content(self.hub.files[path.removeprefix("/cdn/")])
         else:
@@ -96,7 +105,9 @@ class Request(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            for start in range(0, len(body), 2**20):
+                time.sleep(self.hub.seconds_per_mib)
+                self.wfile.write(body[start : start + 2**20])
 
     def log_message(self, format: str, *args: object) -> None:  # http.server's name for it
         """Say nothing."""

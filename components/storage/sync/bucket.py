@@ -87,14 +87,12 @@ class Bucket:
             Metadata={SHA256: sha256 or digest.hexdigest()},
         )
 
-    def abandon(self, prefix: str) -> int:
-        """End uploads below this prefix that a killed run left open. How many there were."""
-        ended = 0
-        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix):
+    def abandon(self, key: str) -> None:
+        """End uploads to this key that a killed run left open. Not below a prefix: MinIO lists them by whole keys."""
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=key):
             for one in page.get("Uploads", ()):
-                self._client.abort_multipart_upload(Bucket=self.name, Key=one["Key"], UploadId=one["UploadId"])
-                ended += 1
-        return ended
+                if one["Key"] == key:
+                    self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=one["UploadId"])
 
     def upload(self, key: str, sha256: str | None) -> "Upload":
         """An upload in parts, to be completed when its content has turned out to be right."""

@@ -30,8 +30,6 @@ class Sync:
             self._report(f"complete already: {len(known.files)} files")
             return known
         offered = self._source.offered()
-        if abandoned := self._bucket.abandon(f"{self._prefix}/"):
-            self._report(f"ended {abandoned} uploads that an earlier run left open")
         files = self._copied(offered, dict(self._bucket.objects(f"{self._prefix}/")))
         manifest = Manifest(
             source=self._source.text, revision=self._source.revision, licence=self._source.licence, files=files
@@ -77,6 +75,7 @@ class Sync:
         return file
 
     def _in_parts(self, offered: Offered, key: str, parts: Iterator[bytes], size: int) -> File:
+        self._bucket.abandon(key)
         upload, seen = self._bucket.upload(key, offered.sha256), Digest(offered)
         try:
             for part in parts:

@@ -11,8 +11,8 @@ from .manifest import Unusable
 
 CHUNK: Final = 2**20
 """Bytes read at a time."""
-BREAKS: Final = 8
-"""Broken connections in one file before it is given up."""
+BREAKS: Final = 5
+"""Connections in a row that break without bringing anything, before a file is given up."""
 RETRIES: Final = urllib3.Retry(
     total=10,
     redirect=5,
@@ -51,16 +51,16 @@ def chunks(through: urllib3.PoolManager, url: str, headers: Mapping[str, str], *
     while True:
         try:
             for chunk in _body(through, url, headers, start):
-                start += len(chunk)
+                start, breaks = start + len(chunk), 0
                 yield chunk
             if size is None or start >= size:
                 return
             raise Broken(f"{url} ended after {start} of {size} bytes")
         except (Broken, HTTPError) as problem:
             breaks += 1
-            if breaks > BREAKS or isinstance(problem, MaxRetryError):
+            if breaks == BREAKS or isinstance(problem, MaxRetryError):
                 raise Unusable(f"{url} cannot be read: {problem}") from problem
-            time.sleep(min(0.2 * 2**breaks, 30))
+            time.sleep(0.2 * 2**breaks)
 
 
 def _body(through: urllib3.PoolManager, url: str, headers: Mapping[str, str], start: int) -> Iterator[bytes]:

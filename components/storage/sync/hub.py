@@ -1,20 +1,26 @@
 """Models on the Hugging Face hub, or on any server that speaks its API (HF_ENDPOINT)."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any, TypeVar, cast
 
 import urllib3
 from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub.utils import build_hf_headers  # pyright: ignore[reportUnknownVariableType]
 
 from . import http
 from .manifest import Unusable, inside
 from .source import Offered
 
 TRIES = 6
+CODES: Mapping[type[HfHubHTTPError], str] = {
+    GatedRepoError: "GatedRepo",
+    RevisionNotFoundError: "RevisionNotFound",
+    RepositoryNotFoundError: "RepoNotFound",
+}
+"""The hub's own codes for its refusals, by what its client makes of them; the first that fits."""
 _Answer = TypeVar("_Answer")
 
 
@@ -36,7 +42,7 @@ class Hub:
     ) -> None:
         self.text, self.revision = f"hf://{repository}@{commit}", commit
         self._repository, self._patterns, self._token, self._through = repository, files, token, through
-        self._headers = cast("dict[str, str]", build_hf_headers(token=token or False))
+        self._headers = build_hf_headers(token=token or False)
 
     def offered(self) -> Sequence[Offered]:
         """All files that the patterns choose."""
@@ -83,10 +89,8 @@ class Hub:
         for attempt in range(TRIES):
             try:
                 return question()
-            except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as problem:
-                code = {GatedRepoError: "GatedRepo", RevisionNotFoundError: "RevisionNotFound"}.get(
-                    type(problem), "RepoNotFound"
-                )
+            except (RepositoryNotFoundError, RevisionNotFoundError) as problem:
+                code = next(name for kind, name in CODES.items() if isinstance(problem, kind))
                 raise self._refusal(problem.response.status_code, code) from problem
             except HfHubHTTPError as problem:
                 status = problem.response.status_code
