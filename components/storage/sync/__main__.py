@@ -1,64 +1,80 @@
-"""`python -m components.storage.sync`: for people, and for the sync Job."""
+"""Models in an object store: bring them there, verify them, list and compare them.
+
+The store is the one that AWS's environment variables name: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_CA_BUNDLE. Ends with 0 when all is well, 1 when not, and 3 when trying again
+cannot help.
+"""
 
 import argparse
-import os
 import sys
 
-from botocore.exceptions import BotoCoreError, ClientError  # pyright: ignore[reportMissingTypeStubs]
+from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+)
 
-from . import http
-from .bucket import Bucket, code
-from .copying import AT_ONCE, Sync
-from .hub import Hub
-from .manifest import Unusable
+from . import commands
+from .bucket import code
+from .manifest import Refused, Unusable
+
+REFUSED = 3
+"""Exit code: the sync Job is not run again."""
 
 
 def main() -> None:
     """Entry point."""
     arguments = _parser().parse_args()
     try:
-        arguments.run(arguments)
+        sys.exit(arguments.run(arguments))
     except Unusable as problem:
-        sys.exit(str(problem))
+        print(problem, file=sys.stderr)
+        sys.exit(REFUSED if isinstance(problem, Refused) else 1)
     except ClientError as problem:
         sys.exit(f"the object store answered {code(problem)}: {problem}")
+    except NoCredentialsError:
+        sys.exit("no key for the object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     except BotoCoreError as problem:
         sys.exit(f"the object store cannot be reached: {problem}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: run it again to go on")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m components.storage.sync", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m components.storage.sync",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     sync = actions.add_parser("sync", help="bring a model to the bucket, whole and verified")
     sync.add_argument("source", help="hf://ORG/REPO@COMMIT")
     sync.add_argument("home", help="s3://BUCKET/PREFIX")
     sync.add_argument("--files", action="append", metavar="PATTERN", help="only these files (may be given again)")
-    sync.set_defaults(run=_sync)
+    sync.add_argument("--room", type=int, metavar="BYTES", help="refuse if the bucket would then hold more than this")
+    sync.add_argument("--metrics-port", type=int, metavar="PORT", help="serve Prometheus' metrics meanwhile")
+    sync.add_argument("--lease-seconds", type=float, metavar="SECONDS", help=argparse.SUPPRESS)
+    sync.set_defaults(run=commands.sync)
     resolve = actions.add_parser("resolve", help="the commit that a branch or a tag stands for now")
     resolve.add_argument("source", help="hf://ORG/REPO@NAME")
-    resolve.set_defaults(run=_resolve)
+    resolve.set_defaults(run=commands.resolve)
+    verify = actions.add_parser("verify", help="read a model's files again and compare them with its manifest")
+    verify.add_argument("home", help="s3://BUCKET/PREFIX")
+    verify.add_argument(
+        "--withdraw",
+        action="store_true",
+        help="take a damaged model out of service: the next sync brings its damaged files again",
+    )
+    verify.set_defaults(run=commands.verify)
+    listing = actions.add_parser("list", help="the models of a bucket")
+    listing.add_argument("bucket", help="s3://BUCKET or s3://BUCKET/PREFIX")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.set_defaults(run=commands.listing)
+    diff = actions.add_parser("diff", help="what differs between two revisions; ends with 1 if anything does")
+    diff.add_argument("before", help="s3://BUCKET/PREFIX")
+    diff.add_argument("after", help="s3://BUCKET/PREFIX")
+    diff.set_defaults(run=commands.diff)
     return parser
-
-
-def _sync(arguments: argparse.Namespace) -> None:
-    bucket, _, prefix = str(arguments.home).removeprefix("s3://").partition("/")
-    source = _hub(arguments.source, arguments.files or ["*"])
-    manifest = Sync(source, Bucket(bucket), prefix, _report).run()
-    print(f"{arguments.home}: complete, {len(manifest.files)} files, {manifest.size} bytes", flush=True)
-
-
-def _resolve(arguments: argparse.Namespace) -> None:
-    repository, _, name = str(arguments.source).removeprefix("hf://").partition("@")
-    print(f"hf://{repository}@{_hub(arguments.source, []).resolved(name or 'main')}")
-
-
-def _hub(text: str, files: list[str]) -> Hub:
-    repository, _, commit = text.removeprefix("hf://").partition("@")
-    return Hub(repository, commit, files=files, token=os.environ.get("HF_TOKEN"), through=http.pool(2 * AT_ONCE))
-
-
-def _report(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

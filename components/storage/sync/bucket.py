@@ -5,6 +5,8 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
@@ -14,8 +16,34 @@ from botocore.exceptions import ClientError  # pyright: ignore[reportMissingType
 PART = 8 * 2**20
 """Bytes of one part of an upload; more where a file would have over 9000 of them (S3 takes 10,000)."""
 MOST_PARTS = 9000
+ABSENT = ("404", "NoSuchKey", "NotFound")
 SHA256 = "sha256"
 """Metadata of every object of ours: what its content hashes to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """An object as the bucket lists it."""
+
+    key: str
+    size: int
+    """Bytes."""
+    etag: str
+
+
+class Conflict(Exception):
+    """Somebody else was quicker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """Which writing of an object this is."""
+
+    etag: str
+    version: str | None
+    """None where the bucket keeps no versions."""
+    age: float = 0
+    """Seconds since it was written, by the store's clock."""
 
 
 class Memory:
@@ -48,18 +76,18 @@ class Bucket:
         self.name = name
         self._client = client or cast(Any, boto3).client("s3", config=config)
 
-    def objects(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Keys and sizes in bytes."""
+    def objects(self, prefix: str = "") -> Iterator[Listed]:
+        """Everything below the prefix, by key."""
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
             for one in page.get("Contents", ()):
-                yield one["Key"], one["Size"]
+                yield Listed(key=one["Key"], size=one["Size"], etag=one["ETag"])
 
     def metadata(self, key: str) -> Mapping[str, str] | None:
         """What an object was stored with; None where there is none."""
         try:
             return self._client.head_object(Bucket=self.name, Key=key)["Metadata"]
         except ClientError as problem:
-            if code(problem) in ("404", "NoSuchKey", "NotFound"):
+            if code(problem) in ABSENT:
                 return None
             raise
 
@@ -68,7 +96,7 @@ class Bucket:
         try:
             return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
         except ClientError as problem:
-            if code(problem) in ("404", "NoSuchKey"):
+            if code(problem) in ABSENT:
                 return None
             raise
 
@@ -76,16 +104,51 @@ class Bucket:
         """An object's bytes."""
         yield from self._client.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(size)
 
-    def put(self, key: str, content: bytes, sha256: str | None = None) -> None:
-        """A small object, whole."""
+    def put(self, key: str, content: bytes, **conditions: str) -> str:
+        """A small object, whole. Its ETag."""
         digest = hashlib.sha256(content)
-        self._client.put_object(
+        return self._client.put_object(
             Bucket=self.name,
             Key=key,
             Body=content,
             ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
-            Metadata={SHA256: sha256 or digest.hexdigest()},
-        )
+            Metadata={SHA256: digest.hexdigest()},
+            **conditions,
+        )["ETag"]
+
+    def delete(self, key: str) -> None:
+        """It is gone; a bucket with versions keeps what it was."""
+        self._client.delete_object(Bucket=self.name, Key=key)
+
+    def stamp(self, key: str) -> Stamp | None:
+        """Of the object there is; None where there is none."""
+        try:
+            answer = self._client.head_object(Bucket=self.name, Key=key)
+        except ClientError as problem:
+            if code(problem) in ABSENT:
+                return None
+            raise
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        age = (now - answer["LastModified"]).total_seconds()
+        return Stamp(etag=answer["ETag"], version=_version(answer), age=age)
+
+    def claim(self, key: str, content: bytes, instead_of: Stamp | None = None) -> Stamp:
+        """Write it if there is nothing, or `instead_of` exactly that; Conflict otherwise."""
+        condition = {"IfMatch": instead_of.etag} if instead_of else {"IfNoneMatch": "*"}
+        try:
+            answer = self._client.put_object(Bucket=self.name, Key=key, Body=content, **condition)
+        except ClientError as problem:
+            if code(problem) in ("PreconditionFailed", "ConditionalRequestConflict", "412", *ABSENT):
+                raise Conflict from problem
+            raise
+        return Stamp(etag=answer["ETag"], version=_version(answer))
+
+    def forget(self, key: str, stamp: Stamp, *, only_version: bool = False) -> None:
+        """Remove that writing without a trace; `only_version`: unless the bucket keeps none."""
+        if stamp.version:
+            self._client.delete_object(Bucket=self.name, Key=key, VersionId=stamp.version)
+        elif not only_version:
+            self._client.delete_object(Bucket=self.name, Key=key)
 
     def abandon(self, key: str) -> None:
         """End uploads to this key that a killed run left open. Not below a prefix: MinIO lists them by whole keys."""
@@ -120,10 +183,10 @@ class Upload:
         sent.add_done_callback(lambda _: ended())
         self._parts.append(sent)
 
-    def complete(self) -> None:
-        """Make it an object."""
+    def complete(self) -> str:
+        """Make it an object. Its ETag."""
         parts = [part.result() for part in self._parts]
-        self._client.complete_multipart_upload(**self._where, MultipartUpload={"Parts": parts})
+        return self._client.complete_multipart_upload(**self._where, MultipartUpload={"Parts": parts})["ETag"]
 
     def abort(self) -> None:
         """Leave nothing behind."""
@@ -135,3 +198,8 @@ def code(problem: ClientError) -> str:
     """S3's own code, for example `NoSuchKey`."""
     response: dict[str, dict[str, Any]] = cast(Any, problem).response
     return str(response.get("Error", {}).get("Code", "an error without a code"))
+
+
+def _version(answer: Mapping[str, Any]) -> str | None:
+    version = answer.get("VersionId")
+    return None if version == "null" else version

@@ -11,7 +11,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNot
 from huggingface_hub.utils import build_hf_headers  # pyright: ignore[reportUnknownVariableType]
 
 from . import http
-from .manifest import Unusable, inside
+from .manifest import Refused, Unusable, inside
 from .source import Offered
 
 TRIES = 6
@@ -41,7 +41,8 @@ class Hub:
         through: urllib3.PoolManager,
     ) -> None:
         self.text, self.revision = f"hf://{repository}@{commit}", commit
-        self._repository, self._patterns, self._token, self._through = repository, files, token, through
+        self.patterns: Sequence[str] = tuple(files)
+        self._repository, self._token, self._through = repository, token, through
         self._headers = build_hf_headers(token=token or False)
 
     def offered(self) -> Sequence[Offered]:
@@ -57,11 +58,9 @@ class Hub:
         if info.sha != self.revision:
             raise Unusable(f"{self.text}: the hub answered with commit {info.sha}")
         self.licence = getattr(info.card_data, "license", None) if info.card_data else None
-        chosen = [
-            one for one in info.siblings or () if any(fnmatch(one.rfilename, wanted) for wanted in self._patterns)
-        ]
+        chosen = [one for one in info.siblings or () if any(fnmatch(one.rfilename, wanted) for wanted in self.patterns)]
         if not chosen:
-            raise Unusable(f"{self.text}: no file matches {', '.join(self._patterns)}")
+            raise Refused(f"{self.text}: no file matches {', '.join(self.patterns)}")
         return [
             Offered(
                 path=inside(one.rfilename),
@@ -101,7 +100,7 @@ class Hub:
                 time.sleep(_seconds(problem.response.headers.get("Retry-After")) or 2**attempt)
         raise AssertionError("unreachable")
 
-    def _refusal(self, status: int, code: str) -> Unusable:
+    def _refusal(self, status: int, code: str) -> Refused:
         match code:
             case "GatedRepo":
                 why = (
@@ -118,7 +117,7 @@ class Hub:
                 why = "refuses the token: it is wrong, expired, or may not read this repository"
             case _:
                 why = "does not exist, or is private: check its name, and that a token is set which may read it"
-        return Unusable(f"{self.text}: {why}")
+        return Refused(f"{self.text}: {why}")
 
 
 def _seconds(text: str | None) -> float | None:

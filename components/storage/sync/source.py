@@ -22,6 +22,8 @@ class Source(Protocol):
 
     text: str
     """As in the settings."""
+    patterns: Sequence[str]
+    """Which of its files are wanted."""
     revision: str
     licence: str | None
 

@@ -1,0 +1,116 @@
+"""What each action of the command line does; each gives the exit code."""
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from . import http, inspection
+from .bucket import Bucket
+from .copying import AT_ONCE
+from .home import Home
+from .hub import Hub
+from .inspection import Difference, Kept
+from .lease import SECONDS, Lease
+from .manifest import LEASE, Refused
+from .progress import Progress, sized
+from .syncing import Sync
+
+
+def sync(arguments: Namespace) -> int:
+    """From its source into the bucket."""
+    home = _home(arguments.home)
+    source = _hub(arguments.source, arguments.files or ["*"])
+    progress = Progress(home.prefix)
+    lease = Lease(home.bucket, home.key(LEASE), arguments.lease_seconds or SECONDS)
+    with progress.told(_say, arguments.metrics_port):
+        made = Sync(source, home, lease=lease, progress=progress, report=_say, room=arguments.room).run()
+    _say(f"{home}: complete, {len(made.files)} files, {sized(made.size)}")
+    return 0
+
+
+def resolve(arguments: Namespace) -> int:
+    """A pinned source for one that moves."""
+    repository, _, name = str(arguments.source).removeprefix("hf://").partition("@")
+    print(f"hf://{repository}@{_hub(arguments.source, []).resolved(name or 'main')}")
+    return 0
+
+
+def verify(arguments: Namespace) -> int:
+    """Every byte of a model."""
+    home = _home(arguments.home)
+    progress = Progress(home.prefix)
+    with progress.told(_say):
+        damaged = inspection.verify(home, progress, _say)
+    if not damaged:
+        _say(f"{home}: all files are as they were synced")
+        return 0
+    if arguments.withdraw:
+        home.withdraw(home.state(), [one.path for one in damaged])
+        _say(f"{home}: withdrawn; sync it again")
+    else:
+        _say(f"{home}: {len(damaged)} files damaged; `verify --withdraw`, then sync it again")
+    return 1
+
+
+def listing(arguments: Namespace) -> int:
+    """A line for each model."""
+    name, _, prefix = _uri(arguments.bucket).partition("/")
+    models = list(inspection.kept(Bucket(name), prefix))
+    if arguments.json:
+        print(json.dumps([asdict(model) for model in models], indent=1))
+    else:
+        _table([("MODEL", "STATE", "SIZE", "FILES", "LICENCE", "SOURCE"), *map(_row, models)])
+    return 0
+
+
+def diff(arguments: Namespace) -> int:
+    """A line for each file."""
+    before, after = (_home(one).state().complete() for one in (arguments.before, arguments.after))
+    found = list(inspection.differences(before, after))
+    if before.licence != after.licence:
+        _say(f"licence: {before.licence} -> {after.licence}")
+    _table([_changed(one) for one in found])
+    _say(f"{len(found)} files differ; {sized(before.size)} -> {sized(after.size)}")
+    return 1 if found else 0
+
+
+def _home(uri: str) -> Home:
+    name, _, prefix = _uri(uri).partition("/")
+    if not prefix.strip("/"):
+        raise Refused(f"{uri}: needs the model's prefix too: s3://BUCKET/DOMAIN/MODEL/REVISION")
+    return Home(bucket=Bucket(name), prefix=prefix.strip("/"))
+
+
+def _uri(uri: str) -> str:
+    if not uri.removeprefix("s3://").strip("/") or not uri.startswith("s3://"):
+        raise Refused(f"{uri}: is not s3://BUCKET/PREFIX")
+    return uri.removeprefix("s3://")
+
+
+def _hub(text: str, files: list[str]) -> Hub:
+    repository, _, commit = text.removeprefix("hf://").partition("@")
+    return Hub(repository, commit, files=files, token=os.environ.get("HF_TOKEN"), through=http.pool(2 * AT_ONCE))
+
+
+def _row(model: Kept) -> tuple[str, ...]:
+    return (model.home, model.condition, sized(model.size), str(model.files), model.licence or "-", model.source or "-")
+
+
+def _changed(one: Difference) -> tuple[str, ...]:
+    if one.before is None or one.after is None:
+        sign, file = ("+", one.after) if one.before is None else ("-", one.before)
+        return (sign, one.path, sized(file.size) if file else "")
+    return ("~", one.path, f"{sized(one.before.size)} -> {sized(one.after.size)}")
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stdout, flush=True)
