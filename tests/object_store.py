@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,8 @@ from typing import Any, cast
 import boto3  # pyright: ignore[reportMissingTypeStubs]
 
 from components.storage.minio import PROVISION, READER
+from toolchain import bring, catalogue
+from toolchain.download import Network
 
 ROOT = "root"
 START_SECONDS = 30
@@ -25,7 +27,7 @@ START_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class S3Server:
-    """MinIO on a free port."""
+    """MinIO or versitygw on a free port."""
 
     host: str
     password: str
@@ -52,7 +54,7 @@ class S3Server:
         }
 
     def provision(self, client: Path, bucket: str, reader_key: str) -> None:
-        """Make the bucket and its reader, with the script that makes them in a cluster; `client` is MinIO's own."""
+        """Make MinIO's bucket and its reader, with the script that makes them in a cluster; `client` is MinIO's own."""
         environment = os.environ | {
             "PATH": f"{client.parent}:{os.environ['PATH']}",
             "MC_HOST_store": f"http://{ROOT}:{self.password}@{self.host}",
@@ -93,32 +95,72 @@ class S3Server:
 @contextlib.contextmanager
 def serve(minio: Path, directory: Path, address: str = "127.0.0.1") -> Generator[S3Server]:
     """Run MinIO with its data below `directory` until the block ends."""
-    with socket.create_server((address, 0)) as probe:
-        port = probe.getsockname()[1]
-    server = S3Server(host=f"{address}:{port}", password=secrets.token_hex(20))
-    environment = os.environ | {
+    server = _somewhere(address)
+    environment = {
         "MINIO_ROOT_USER": ROOT,
         "MINIO_ROOT_PASSWORD": server.password,
         "MINIO_UPDATE": "off",
         "MINIO_BROWSER": "off",
     }
     command = [minio, "server", directory / "data", "--address", server.host, "--certs-dir", directory / "certs"]
+    with _running(command, environment, server, directory, "/minio/health/ready"):
+        yield server
+
+
+@contextlib.contextmanager
+def serve_versitygw(versitygw: Path, directory: Path, address: str = "127.0.0.1") -> Generator[S3Server]:
+    """Run versitygw with its data below `directory` until the block ends. The file system needs extended attributes.
+
+    It closes every connection after one answer, which is its default and MinIO's opposite.
+    """
+    server = _somewhere(address)
+    environment = {"ROOT_ACCESS_KEY": ROOT, "ROOT_SECRET_KEY": server.password}
+    data, versions = directory / "data", directory / "versions"
+    data.mkdir(exist_ok=True)
+    versions.mkdir(exist_ok=True)
+    command = [versitygw, "--port", server.host, "--health", "/health", "--quiet"]
+    with _running([*command, "posix", "--versioning-dir", versions, data], environment, server, directory, "/health"):
+        yield server
+
+
+SERVERS = {"minio": serve, "versitygw": serve_versitygw}
+"""What the object store may be swapped for: the same promises hold on each."""
+
+
+@contextlib.contextmanager
+def serving(name: str, directory: Path) -> Generator[S3Server]:
+    """One of `SERVERS`, by its name, brought if it is not there yet."""
+    (program,) = bring.ensure([catalogue.named(name)], Network(), quiet=True)
+    with SERVERS[name](program.path, directory) as server:
+        yield server
+
+
+def _somewhere(address: str) -> S3Server:
+    with socket.create_server((address, 0)) as probe:
+        port = probe.getsockname()[1]
+    return S3Server(host=f"{address}:{port}", password=secrets.token_hex(20))
+
+
+@contextlib.contextmanager
+def _running(
+    command: Sequence[str | Path], environment: Mapping[str, str], server: S3Server, directory: Path, health: str
+) -> Generator[None]:
     with (
         (directory / "log").open("w") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as run,
+        subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log) as run,
     ):
         try:
-            _await_ready(server, run)
-            yield server
+            _await_ready(f"{server.url}{health}", run)
+            yield
         finally:
             run.terminate()
 
 
-def _await_ready(server: S3Server, run: subprocess.Popen[bytes]) -> None:
+def _await_ready(health: str, run: subprocess.Popen[bytes]) -> None:
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up and run.poll() is None:
         with contextlib.suppress(urllib.error.URLError):
-            urllib.request.urlopen(f"{server.url}/minio/health/ready", timeout=1)
+            urllib.request.urlopen(health, timeout=1)
             return
         time.sleep(0.05)
-    raise AssertionError(f"MinIO did not become ready within {START_SECONDS} s")
+    raise AssertionError(f"{health} did not answer within {START_SECONDS} s")

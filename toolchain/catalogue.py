@@ -144,6 +144,28 @@ MC = Tool(
     ),
 )
 
+_VERSITYGW_ARCHIVE = f"versitygw_v{versions.VERSITYGW}_{{os}}_{{arch}}"
+VERSITYGW = Tool(
+    name="versitygw",
+    version=versions.VERSITYGW,
+    groups=frozenset({"tests"}),
+    asks=("--version",),
+    fits=Fit(at_least=_numbers(versions.VERSITYGW), below=(_numbers(versions.VERSITYGW)[0] + 1,)),
+    release=Release(
+        url=_github("versity/versitygw", versions.VERSITYGW, f"{_VERSITYGW_ARCHIVE}.tar.gz"),
+        checksums=github_digests("versity/versitygw", versions.VERSITYGW),
+        member=f"{_VERSITYGW_ARCHIVE}/versitygw",
+        arch_names={"amd64": "x86_64"},
+        os_names={"linux": "Linux", "darwin": "Darwin"},
+    ),
+    source=GoPackage(
+        family="versitygw",
+        package="github.com/versity/versitygw/cmd/versitygw",
+        settings=(f"main.Version={versions.VERSITYGW}",),
+        expectation="about 1 min on 2 cores",
+    ),
+)
+
 TOOLS: tuple[Tool, ...] = (
     PULUMI,
     ETCD,
@@ -165,6 +187,7 @@ TOOLS: tuple[Tool, ...] = (
     _kwok("kwokctl", "about 20 s on 2 cores"),
     MINIO,
     MC,
+    VERSITYGW,
 )
 
 

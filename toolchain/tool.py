@@ -68,6 +68,9 @@ class Release:
     companions: tuple[str, ...] = ()
     systems: tuple[str, ...] = ("linux", "darwin")
     arch_names: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    """The publisher's words for architectures, where they are not Go's."""
+    os_names: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    """The publisher's words for operating systems, where they are not Go's."""
 
     def publishes_for(self, platform: Platform) -> bool:
         """Whether the publisher has a binary for this platform."""
@@ -88,7 +91,7 @@ class Release:
     def _fill(self, template: str, platform: Platform) -> str:
         arch = self.arch_names.get(platform.arch, platform.arch)
         ending = "zip" if platform.os == "darwin" else "tar.gz"
-        return template.format(os=platform.os, arch=arch, ending=ending)
+        return template.format(os=self.os_names.get(platform.os, platform.os), arch=arch, ending=ending)
 
 
 @dataclass(frozen=True, kw_only=True)

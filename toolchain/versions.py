@@ -24,6 +24,9 @@ MINIO = "2026-02-12"  # the community edition's last commit, https://github.com/
 MC_MODULE = "v0.0.0-20250313080218-cf909e1063a9"
 MC = "2025-03-13"  # the newest that the Go proxy resolves, https://github.com/minio/mc
 
+# renovate: datasource=github-releases depName=versity/versitygw extractVersion=^v(?<version>.+)$
+VERSITYGW = "1.8.0"  # 2026-09-04, https://github.com/versity/versitygw/releases
+
 # renovate: datasource=golang-version depName=go
 GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
 

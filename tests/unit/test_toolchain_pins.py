@@ -23,6 +23,7 @@ MODULE_VERSIONS = {
     "kwok": f"sigs.k8s.io/kwok v{versions.KWOK}",
     "mc": f"github.com/minio/mc {versions.MC_MODULE}",
     "minio": f"github.com/minio/minio {versions.MINIO_MODULE}",
+    "versitygw": f"github.com/versity/versitygw v{versions.VERSITYGW}",
 }
 RELEASES: tuple[Release, ...] = (
     *(tool.release for tool in TOOLS if tool.release),
@@ -133,7 +134,7 @@ def test_pin_changes_nothing_when_one_publisher_cannot_be_asked(
     said = capsys.readouterr().err
     assert re.search(r"^kubectl 1\.36\.3 .* answered 404", said, re.MULTILINE)
     assert re.search(r"^etcd 3\.7\.3 +4 checksums$", said, re.MULTILINE)
-    assert "1 of 13 could not be pinned; checksums.lock was not changed." in said
+    assert "1 of 14 could not be pinned; checksums.lock was not changed." in said
     assert checksums.LOCK.read_text() == "# empty\n"
 
 
