@@ -68,7 +68,7 @@ format: $(VENV)/.ready-dev ## Format the code and renew generated files
 	$(BIN)/python -m stacks reference
 
 bench: $(VENV)/.ready-dev ## Run the benchmarks: ratios, side by side
-	@$(BIN)/python -m toolchain ensure --group dev --group tests
+	@$(BIN)/python -m toolchain ensure --group dev --group tests --group bench
 	@$(BIN)/python -m benchmarks
 
 pin: lock ## Fill the lock files from the publishers; needs the internet

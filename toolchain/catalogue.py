@@ -166,6 +166,48 @@ VERSITYGW = Tool(
     ),
 )
 
+S5CMD = Tool(
+    name="s5cmd",
+    version=versions.S5CMD,
+    groups=frozenset({"bench"}),
+    asks=("version",),
+    fits=Fit(at_least=_numbers(versions.S5CMD), below=(_numbers(versions.S5CMD)[0] + 1,)),
+    release=Release(
+        url=_github("peak/s5cmd", versions.S5CMD, f"s5cmd_{versions.S5CMD}_{{os}}-{{arch}}.tar.gz"),
+        checksums=_github("peak/s5cmd", versions.S5CMD, "s5cmd_checksums.txt"),
+        member="s5cmd",
+        arch_names={"amd64": "64bit"},
+        os_names={"linux": "Linux", "darwin": "macOS"},
+    ),
+    source=GoPackage(
+        family="s5cmd",
+        package="github.com/peak/s5cmd/v2",
+        settings=(f"github.com/peak/s5cmd/v2/version.Version=v{versions.S5CMD}",),
+        expectation="about 10 s on 2 cores",
+    ),
+)
+
+_RCLONE_ARCHIVE = f"rclone-v{versions.RCLONE}-{{os}}-{{arch}}"
+RCLONE = Tool(
+    name="rclone",
+    version=versions.RCLONE,
+    groups=frozenset({"bench"}),
+    asks=("version",),
+    fits=Fit(at_least=_numbers(versions.RCLONE), below=(_numbers(versions.RCLONE)[0] + 1,)),
+    release=Release(
+        url=_github("rclone/rclone", versions.RCLONE, f"{_RCLONE_ARCHIVE}.zip"),
+        checksums=github_digests("rclone/rclone", versions.RCLONE),
+        member=f"{_RCLONE_ARCHIVE}/rclone",
+        os_names={"darwin": "osx"},
+    ),
+    source=GoPackage(
+        family="rclone",
+        package="inference.invalid/toolchain/rclone",
+        settings=(f"github.com/rclone/rclone/fs.Version=v{versions.RCLONE}",),
+        expectation="about 30 s on 2 cores",
+    ),
+)
+
 TOOLS: tuple[Tool, ...] = (
     PULUMI,
     ETCD,
@@ -188,6 +230,8 @@ TOOLS: tuple[Tool, ...] = (
     MINIO,
     MC,
     VERSITYGW,
+    S5CMD,
+    RCLONE,
 )
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Group = Literal["deploy", "dev", "tests"]
-"""deploy: any stack needs it. dev: the embedded control plane needs it. tests: only tests do."""
+Group = Literal["deploy", "dev", "tests", "bench"]
+"""deploy: any stack needs it. dev: the embedded control plane does. tests: only tests do. bench: only benchmarks do."""
 
-GROUPS: tuple[Group, ...] = ("deploy", "dev", "tests")
+GROUPS: tuple[Group, ...] = ("deploy", "dev", "tests", "bench")
 
 
 @dataclass(frozen=True, kw_only=True)

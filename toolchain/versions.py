@@ -27,6 +27,12 @@ MC = "2025-03-13"  # the newest that the Go proxy resolves, https://github.com/m
 # renovate: datasource=github-releases depName=versity/versitygw extractVersion=^v(?<version>.+)$
 VERSITYGW = "1.8.0"  # 2026-09-04, https://github.com/versity/versitygw/releases
 
+# renovate: datasource=github-releases depName=peak/s5cmd extractVersion=^v(?<version>.+)$
+S5CMD = "2.3.0"  # 2024-12-16, https://github.com/peak/s5cmd/releases
+
+# renovate: datasource=github-releases depName=rclone/rclone extractVersion=^v(?<version>.+)$
+RCLONE = "1.76.0"  # 2026-11-06, https://github.com/rclone/rclone/releases
+
 # renovate: datasource=golang-version depName=go
 GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
 
