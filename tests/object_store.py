@@ -32,6 +32,8 @@ class S3Server:
     host: str
     password: str
     """The administrator's."""
+    directory: Path
+    """What it keeps is below `data` there."""
 
     @property
     def url(self) -> str:
@@ -93,9 +95,11 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def serve(minio: Path, directory: Path, address: str = "127.0.0.1") -> Generator[S3Server]:
-    """Run MinIO with its data below `directory` until the block ends."""
-    server = _somewhere(address)
+def serve(
+    minio: Path, directory: Path, address: str = "127.0.0.1", again: S3Server | None = None
+) -> Generator[S3Server]:
+    """Run MinIO with its data below `directory` until the block ends; `again` as the one that ran there before."""
+    server = again or _somewhere(address, directory)
     environment = {
         "MINIO_ROOT_USER": ROOT,
         "MINIO_ROOT_PASSWORD": server.password,
@@ -113,7 +117,7 @@ def serve_versitygw(versitygw: Path, directory: Path, address: str = "127.0.0.1"
 
     It closes every connection after one answer, which is its default and MinIO's opposite.
     """
-    server = _somewhere(address)
+    server = _somewhere(address, directory)
     environment = {"ROOT_ACCESS_KEY": ROOT, "ROOT_SECRET_KEY": server.password}
     data, versions = directory / "data", directory / "versions"
     data.mkdir(exist_ok=True)
@@ -135,10 +139,10 @@ def serving(name: str, directory: Path) -> Generator[S3Server]:
         yield server
 
 
-def _somewhere(address: str) -> S3Server:
+def _somewhere(address: str, directory: Path) -> S3Server:
     with socket.create_server((address, 0)) as probe:
         port = probe.getsockname()[1]
-    return S3Server(host=f"{address}:{port}", password=secrets.token_hex(20))
+    return S3Server(host=f"{address}:{port}", password=secrets.token_hex(20), directory=directory)
 
 
 @contextlib.contextmanager

@@ -1,24 +1,18 @@
-"""From a hub into a bucket: whatever goes wrong, there is a complete and verified model afterwards, or none."""
+"""A model's home in a bucket, syncs to it in processes of their own, and what can go wrong on the way."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from itertools import count
 from typing import Any
 
-import pytest
-
-from tests import hub as hubs
 from tests.hub import COMMIT, Hub, Request
-from tests.object_store import S3Server, serve
+from tests.object_store import S3Server
 from tests.unit.recording import REPOSITORY
-from toolchain import bring, catalogue
-from toolchain.download import Network
 
 BUCKET = "models"
 SOURCE = f"hf://org/model@{COMMIT}"
@@ -75,9 +69,12 @@ class Home:
 
     def content(self) -> dict[str, bytes]:
         """All objects, by their path within the model."""
+        return {path: self._read(f"{self.prefix}/{path}") for path in self.paths()}
+
+    def paths(self) -> set[str]:
+        """Of all objects, within the model."""
         listed = self.client.list_objects_v2(Bucket=BUCKET, Prefix=self.prefix).get("Contents", ())
-        keys = [one["Key"] for one in listed]
-        return {key[len(self.prefix) + 1 :]: self._read(key) for key in keys}
+        return {one["Key"][len(self.prefix) + 1 :] for one in listed}
 
     def uploads(self) -> list[Any]:
         """Uploads that nobody ended. MinIO lists them by whole keys only."""
@@ -106,29 +103,10 @@ class Home:
 
     def assert_no_model(self) -> None:
         """Nothing that anybody would take for a model."""
-        assert ".complete" not in self.content()
+        assert ".complete" not in self.paths()
 
     def _read(self, key: str) -> bytes:
         return self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    (minio,) = bring.ensure([catalogue.named("minio")], Network())
-    with serve(minio.path, tmp_path_factory.mktemp("minio")) as server:
-        server.client().create_bucket(Bucket=BUCKET)
-        yield server
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with hubs.serving(FILES) as served:
-        yield served
-
-
-@pytest.fixture
-def home(store: S3Server, hub: Hub) -> Home:
-    return Home(store, hub)
 
 
 def once(fault: Callable[[Request], bool], path: str, times: int = 1) -> Callable[[Request], bool]:
@@ -182,121 +160,7 @@ def short(request: Request) -> bool:
     return True
 
 
-def test_a_model_comes_whole_with_a_manifest_and_is_not_asked_for_again(home: Home) -> None:
-    assert "weights/part-1.safetensors: 20971537 bytes, verified" in home.sync()
-    home.assert_whole()
-    asked = len(home.hub.requests)
-    assert "complete already" in home.sync()
-    assert len(home.hub.requests) == asked
-
-
-def test_only_the_files_that_are_wanted_come(home: Home) -> None:
-    home.sync("--files", "*.json", "--files", "weights/small*")
-    assert set(home.content()) == {"config.json", "weights/small.safetensors", "manifest.json", ".complete"}
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        once(cut, "/cdn/weights/part-1", times=3),
-        once(cut, "/cdn/tokenizer"),
-        once(busy, "/cdn/weights", times=2),
-        once(busy, "/resolve/", times=2),
-        once(busy, "/api/"),
-        once(broken, "/cdn/weights", times=2),
-        once(broken, "/api/"),
-    ],
-    ids=["cut", "cut-small", "busy-cdn", "busy-hub", "busy-api", "broken-cdn", "broken-api"],
-)
-def test_what_passes_is_waited_for(home: Home, fault: Callable[[Request], bool]) -> None:
-    home.hub.faults.append(fault)
-    home.sync()
-    home.assert_whole()
-
-
-def test_a_hub_that_asks_for_a_pause_gets_it(home: Home) -> None:
-    home.hub.faults.append(once(busy, "/cdn/weights/part-1"))
-    begun = time.monotonic()
-    home.sync()
-    assert time.monotonic() - begun > 1
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["weights/part-1.safetensors", "weights/small.safetensors", "tokenizer/merges.txt"],
-    ids=["parts", "lfs", "git"],
-)
-def test_a_flipped_bit_is_found_and_nothing_of_that_file_stays(home: Home, path: str) -> None:
-    home.hub.faults.append(once(damaged, f"/cdn/{path}", times=100))
-    said = home.refused()
-    assert f"{path} is damaged" in said
-    home.assert_no_model()
-    assert path not in home.content()
-    assert home.uploads() == []
-    home.hub.faults.clear()
-    home.sync()
-    home.assert_whole()
-
-
-def test_a_file_that_is_shorter_than_listed_is_refused(home: Home) -> None:
-    home.hub.faults.append(once(short, "/cdn/weights/part-2", times=100))
-    assert "weights/part-2.safetensors" in home.refused()
-    home.assert_no_model()
-    assert home.uploads() == []
-
-
-def test_a_gated_model_says_what_to_do(home: Home) -> None:
-    home.hub.gated, home.hub.token = True, "right"
-    assert "is gated: set a token of an account that has accepted its licence" in home.refused()
-    assert "accept its licence at https://huggingface.co/org/model" in home.refused(HF_TOKEN="wrong")
-    home.assert_no_model()
-    home.sync(HF_TOKEN="right")
-    home.assert_whole()
-
-
-def test_a_token_is_not_sent_on_to_where_files_lie(home: Home) -> None:
-    seen: list[str | None] = []
-
-    def watch(request: Request) -> bool:
-        if request.path.startswith("/cdn/"):
-            seen.append(request.headers.get("Authorization"))
-        return False
-
-    home.hub.token = "right"
-    home.hub.faults.append(watch)
-    home.hub.cdn = home.hub.address.replace("127.0.0.1", "localhost")
-    home.sync(HF_TOKEN="right")
-    assert seen
-    assert set(seen) == {None}
-
-
-@pytest.mark.parametrize("parts", [0, 1, 2])
-def test_a_sync_that_was_killed_is_finished_by_the_next_and_leaves_no_upload(home: Home, parts: int) -> None:
-    home.hub.seconds_per_mib = 0.1
-    process = home.begin()
-    _until(lambda: home.uploads() != [] and len(home.parts()) >= parts)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    home.assert_no_model()
-    assert home.uploads() != []
-    home.hub.seconds_per_mib = 0
-    home.sync()
-    home.assert_whole()
-
-
-def test_what_a_killed_sync_had_finished_is_not_fetched_again(home: Home) -> None:
-    home.hub.seconds_per_mib = 0.1
-    process = home.begin()
-    _until(lambda: "weights/small.safetensors" in home.content())
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    home.hub.requests.clear()
-    assert "weights/small.safetensors: there already" in home.sync()
-    assert not any("weights/small" in path for path in home.hub.requests)
-    home.assert_whole()
-
-
-def _until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     give_up = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < give_up
