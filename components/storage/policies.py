@@ -1,0 +1,88 @@
+"""Who may do what in a bucket, as documents in IAM's language, which MinIO, Ceph and others read too."""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+Document = dict[str, Any]
+"""A policy as JSON has it."""
+
+_PREFIX = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_READ = ("s3:GetObject",)
+_WRITE = (
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)
+
+
+def reader(bucket: str, prefixes: Collection[str]) -> Document:
+    """Read and list what is below the prefixes, for example `legal/legal-8b`, and nothing else.
+
+    ValueError for a prefix that a policy would not take literally, and where there is none at all.
+    """
+    return _document(
+        _objects(bucket, prefixes, _READ),
+        _listing(bucket, prefixes, ("s3:ListBucket",)),
+        _allow(("s3:GetBucketLocation",), [_arn(bucket)]),
+    )
+
+
+def writer(bucket: str, prefixes: Collection[str]) -> Document:
+    """Read, write, list and delete what is below the prefixes, old versions too. Errors as of `reader`."""
+    return _document(
+        _objects(bucket, prefixes, _WRITE),
+        _listing(bucket, prefixes, ("s3:ListBucket", "s3:ListBucketVersions")),
+        # MinIO refuses a policy that binds the list of unfinished uploads to a prefix.
+        _allow(("s3:GetBucketLocation", "s3:ListBucketMultipartUploads"), [_arn(bucket)]),
+    )
+
+
+def tls_only(bucket: str) -> Document:
+    """For the bucket itself, at Amazon: nobody gets anything over plain HTTP."""
+    return _document(
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [_arn(bucket), _arn(bucket, "*")],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    )
+
+
+def _objects(bucket: str, prefixes: Collection[str], actions: tuple[str, ...]) -> Document:
+    return _allow(actions, [_arn(bucket, below) for below in _below(prefixes)])
+
+
+def _listing(bucket: str, prefixes: Collection[str], actions: tuple[str, ...]) -> Document:
+    """Also what makes a store say 404 of an object that is not there, and not 403.
+
+    For that question S3 takes the object's key for the prefix (github.com/ceph/ceph/pull/68577).
+    """
+    return _allow(actions, [_arn(bucket)]) | {"Condition": {"StringLike": {"s3:prefix": _below(prefixes)}}}
+
+
+def _below(prefixes: Collection[str]) -> list[str]:
+    """Patterns of all keys below. The slash keeps `legal/ab` apart from `legal/a`."""
+    if not prefixes:
+        raise ValueError("a policy needs at least one prefix")
+    for prefix in prefixes:
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError(f"{prefix!r} is not a prefix: names of letters, digits, . _ and - with a slash between")
+    return [f"{prefix}/*" for prefix in sorted(set(prefixes))]
+
+
+def _arn(bucket: str, key: str = "") -> str:
+    return f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "")
+
+
+def _allow(actions: tuple[str, ...], resources: list[str]) -> Document:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resources}
+
+
+def _document(*statements: Document) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
