@@ -87,12 +87,12 @@ def _misplaced(raw: Mapping[str, object], hidden: Collection[str], stack: str | 
 
 
 def _missing(draft: Draft, raw: Mapping[str, object], stack: str | None) -> Iterator[Problem]:
-    needed = isinstance(draft.store.value, ExternalStore) and draft.store.knows("kind") and not draft.rehearsal
-    if needed and "storeSecretKey" not in raw:
-        yield Problem(
-            place=("storeSecretKey",),
-            message=f"the secret is missing; run: {set_command('storeSecretKey', stack)}",
-        )
+    store = draft.store.value
+    if not isinstance(store, ExternalStore) or not draft.store.knows("kind") or draft.rehearsal:
+        return
+    for key, needed in {"storeSecretKey": True, "storeWriterSecretKey": store.writer_access_key is not None}.items():
+        if needed and key not in raw:
+            yield Problem(place=(key,), message=f"the secret is missing; run: {set_command(key, stack)}")
 
 
 def _decoded(value: str) -> object:

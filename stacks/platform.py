@@ -13,7 +13,7 @@ from components.engines.service import FETCH_CONFIG_MAP, FETCH_PROGRAM, Inferenc
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import GatewayService
 from components.gateway.settings import Gateway
-from components.storage.object_store import ObjectStore, reader_secret
+from components.storage.object_store import ObjectStore, key_secret, reader_secret
 from components.storage.settings import MinioStore
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
@@ -71,10 +71,20 @@ class Platform(pulumi.ComponentResource):
             opts=self._on(cluster),
         )
         inside = self._after(cluster, namespace)
-        reader = reader_secret(f"{cluster.name}-reader", store, namespace=ENGINES_NAMESPACE, opts=inside)
+        keys = {
+            engine.name: key_secret(
+                f"{cluster.name}-{engine.name}-store",
+                reader_secret(engine.name),
+                store.readers[engine.name],
+                namespace=ENGINES_NAMESPACE,
+                opts=inside,
+            )
+            for engine in engines
+            if engine.name in store.readers
+        }
         program = _fetch_program(f"{cluster.name}-fetch", inside)
         models = {model.name: model for model in self._settings.models}
-        after = self._after(cluster, reader, program, *store.ready)
+        after = self._after(cluster, *keys.values(), program, *store.ready)
         return {
             engine.name: InferenceService(
                 f"{cluster.name}-{engine.name}",

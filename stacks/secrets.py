@@ -20,6 +20,7 @@ class Secret:
 
 SECRETS: Mapping[str, Secret] = {
     "storeSecretKey": Secret(meaning="Secret of the external store's read-only user (`store.accessKey`)."),
+    "storeWriterSecretKey": Secret(meaning="Secret of the external store's user that syncs (`store.writerAccessKey`)."),
     "sshPrivateKey": Secret(
         meaning="Private key of the `user` on every host, for the target `onprem`.", source=" < ~/.ssh/id_ed25519"
     ),

@@ -10,7 +10,7 @@ import pulumi_random as random
 from components.accelerators import AcceleratorRequest
 from components.cluster.cluster import Cluster
 from components.storage.minio import Minio
-from components.storage.object_store import ObjectStore
+from components.storage.object_store import AccessKey, ObjectStore
 from components.storage.settings import ExternalStore, MinioStore, S3Store
 from components.workload.spec import Peer
 from stacks.foundation import on
@@ -29,22 +29,12 @@ def object_stores(
         case MinioStore() as store:
             return _minio(settings, store, clusters, passwords)
         case ExternalStore() as store:
-            external = ObjectStore(
-                endpoint=store.endpoint,
-                region=store.region,
-                bucket=store.bucket,
-                access_key=store.access_key,
-                secret_key=secret("storeSecretKey", settings),
-                peer=_outside(store.endpoint),
-            )
-            return dict.fromkeys(clusters, external)
+            return dict.fromkeys(clusters, _external(settings, store))
         case S3Store() as store if settings.rehearsal:
             amazon = ObjectStore(
                 endpoint=None,
                 region=store.region,
                 bucket=store.bucket,
-                access_key="rehearsal",
-                secret_key=secret("storeSecretKey", settings),
                 peer=Peer(port=HTTPS_PORT),
             )
             return dict.fromkeys(clusters, amazon)
@@ -52,14 +42,31 @@ def object_stores(
             raise pulumi.RunError("store.kind s3 belongs to the target eks")
 
 
+def _external(settings: Settings, store: ExternalStore) -> ObjectStore:
+    """Its users are not ours to make: all engines read with one key."""
+    reader = AccessKey(identity=store.access_key, secret=secret("storeSecretKey", settings))
+    writer = store.writer_access_key
+    return ObjectStore(
+        endpoint=store.endpoint,
+        region=store.region,
+        bucket=store.bucket,
+        readers={engine.name: reader for engine in settings.engines},
+        writer=AccessKey(identity=writer, secret=secret("storeWriterSecretKey", settings)) if writer else None,
+        peer=_outside(store.endpoint),
+    )
+
+
 def _minio(
     settings: Settings, store: MinioStore, clusters: Mapping[str, Cluster], passwords: random.Provider
 ) -> Mapping[str, ObjectStore]:
     home = clusters[store.cluster or next(iter(clusters))]
+    models = {model.name: model for model in settings.models}
     minio = Minio(
         f"{home.name}-minio",
         store,
         clients=(ENGINES_NAMESPACE,),
+        readers={engine.name: [models[engine.model].directory] for engine in settings.engines},
+        writes=[model.directory for model in settings.models],
         quota=settings.quota,
         taints=home.settings.tolerated(AcceleratorRequest(), store.node_selector),
         opts=on(home, passwords),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import time
@@ -17,7 +18,7 @@ from typing import Any, cast
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
 
-from components.storage.minio import PROVISION, READER
+from components.storage.provision import SCRIPT
 from toolchain import bring, catalogue
 from toolchain.download import Network
 
@@ -55,15 +56,43 @@ class S3Server:
             "AWS_DEFAULT_REGION": login["region_name"],
         }
 
-    def provision(self, client: Path, bucket: str, reader_key: str) -> None:
-        """Make MinIO's bucket and its reader, with the script that makes them in a cluster; `client` is MinIO's own."""
-        environment = os.environ | {
+    def provision(self, client: Path, directory: Path, wanted: Mapping[str, str], keys: Mapping[str, str]) -> None:
+        """Make buckets and users with the script that makes them in a cluster, from files in `directory`.
+
+        `client` is MinIO's own, `keys` are secret keys by user.
+        """
+        for name, files in (("wanted", wanted), ("keys", keys)):
+            shutil.rmtree(directory / name, ignore_errors=True)
+            (directory / name).mkdir(parents=True)
+            for file, content in files.items():
+                (directory / name / file).write_text(content)
+        done = subprocess.run(
+            ["sh", SCRIPT, directory / "wanted", directory / "keys"],
+            env=self._administrator(client, directory),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def administer(self, client: Path, directory: Path, *arguments: str, given: str | None = None) -> str:
+        """What `mc admin` says to two words of command, its arguments and what it is given on standard input."""
+        done = subprocess.run(
+            [client, "admin", *arguments[:2], "store", *arguments[2:]],
+            env=self._administrator(client, directory),
+            input=given,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    def _administrator(self, client: Path, directory: Path) -> Mapping[str, str]:
+        return os.environ | {
             "PATH": f"{client.parent}:{os.environ['PATH']}",
             "MC_HOST_store": f"http://{ROOT}:{self.password}@{self.host}",
-            "MC_CONFIG_DIR": str(client.parent / "config"),
-            "READER_SECRET_KEY": reader_key,
+            "MC_CONFIG_DIR": str(directory / "mc"),
         }
-        subprocess.run(["sh", PROVISION, bucket, READER], env=environment, check=True, capture_output=True, text=True)
 
     def put_model(
         self,

@@ -8,7 +8,7 @@ from components.accelerators import ACCELERATOR_LABEL, ACCELERATORS, PRODUCT_LAB
 from components.cluster.settings import ClusterSettings
 from components.engines.engine import Engine, Workload
 from components.section import byte_count
-from components.storage.object_store import ObjectStore, reader_environment
+from components.storage.object_store import ObjectStore
 from components.storage.settings import Model
 from components.storage.versions import FETCH
 from components.workload.application import Application, Server
@@ -107,7 +107,7 @@ def _serve(engine: Engine, workload: Workload, store: ObjectStore) -> Container:
         image=workload.image,
         args=workload.args,
         env={**workload.env, **(store.environment() if streamed else {})},
-        secret_env=reader_environment() if streamed else {},
+        secret_env=store.reader_environment(engine.name) if streamed else {},
         ports={"http": workload.port},
         mounts=mounts | ({"/dev/shm": "shared-memory"} if workload.shared_memory else {}),
         health=Health(path=workload.health, port=workload.port, startup_seconds=engine.startup_seconds),
@@ -125,7 +125,7 @@ def _fetch(engine: Engine, model: Model, store: ObjectStore) -> Container:
         command=("python", f"/program/{FETCH_PROGRAM.name}"),
         args=("check", store.uri(model)) if streamed else ("copy", store.uri(model), f"{MODELS}/{model.prefix}"),
         env=store.environment(),
-        secret_env=reader_environment(),
+        secret_env=store.reader_environment(engine.name),
         resources=Resources(cpu="250m", memory="256Mi", cpu_limit="2", memory_limit="1Gi"),
         mounts={"/program": "program"} | ({} if streamed else {MODELS: "models"}),
     )

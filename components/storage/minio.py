@@ -1,41 +1,29 @@
-"""MinIO in a cluster: one server, one volume, a bucket, and a user who can only read."""
+"""MinIO in a cluster: one server, one volume, a user for each engine that reads, and one for the sync that writes."""
 
-from pathlib import Path
+from collections.abc import Collection, Mapping
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
-from components.storage.object_store import ObjectStore
+from components.storage import provision
+from components.storage.object_store import AccessKey, ObjectStore
+from components.storage.provision import Provision
 from components.storage.settings import MinioStore
 from components.storage.versions import MINIO
-from components.workload.application import Application, Server, digest
+from components.workload.application import Application, Server
 from components.workload.claim import volume_claim
 from components.workload.namespace import Namespace, Quota
-from components.workload.network import egress_rule
-from components.workload.pod import labels, pod_spec
-from components.workload.spec import (
-    Claim,
-    ConfigFiles,
-    Container,
-    Health,
-    Peer,
-    Placement,
-    Pod,
-    Resources,
-    Scratch,
-    SecretKey,
-)
+from components.workload.pod import labels
+from components.workload.spec import Claim, Container, Health, Peer, Placement, Pod, Resources, Scratch, SecretKey
 
 NAMESPACE = "storage"
 PORT = 9000
-READER = "inference-reader"
-PROVISION = Path(__file__).parent / "scripts" / "provision.sh"
 CREDENTIALS = "minio-credentials"
 
 
 class Minio(pulumi.ComponentResource):
-    """MinIO, its bucket and its reader. The volume outlives a destroy unless `keepData` is false."""
+    """MinIO, its buckets and its users. The volume outlives a destroy unless `keepData` is false."""
 
     store: ObjectStore
 
@@ -45,11 +33,17 @@ class Minio(pulumi.ComponentResource):
         settings: MinioStore,
         *,
         clients: tuple[str, ...],
+        readers: Mapping[str, Collection[str]],
+        writes: Collection[str],
         quota: Quota,
         taints: tuple[str, ...] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`clients` are the namespaces whose pods may connect; `taints` those that its pods tolerate."""
+        """Make it.
+
+        `clients` are the namespaces whose pods may connect, `readers` the prefixes that each engine reads, by its name,
+        `writes` those that the sync writes, and `taints` those that its pods tolerate.
+        """
         super().__init__("inference:storage:Minio", name, None, opts)
         self._name, self._settings = name, settings
         self._placement = Placement(node_selector=settings.node_selector, taints=taints)
@@ -63,25 +57,49 @@ class Minio(pulumi.ComponentResource):
             opts=parent,
         )
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
-        root = random.RandomPassword(f"{name}-root-password", length=40, special=False, opts=parent)
-        reader = random.RandomPassword(f"{name}-reader-key", length=40, special=False, opts=parent)
-        credentials = self._credentials(root.result, reader.result)
-        server = self._server(clients, after=[credentials, self._volume()])
+        root = self._password("root-password")
+        server = self._server(clients, after=[self._credentials(root), self._volume()])
+        users = {engine: self._key(provision.reader_user(engine)) for engine in readers}
+        writer = self._key(provision.WRITER) if writes else None
+        address = Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio", "store"))
         self.store = ObjectStore(
             endpoint=f"http://minio.{NAMESPACE}:{PORT}",
             region=settings.region,
             bucket=settings.bucket,
-            access_key=READER,
-            secret_key=reader.result,
-            peer=Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio", "store")),
-            ready=(self._provision(server),),
+            readers=users,
+            writer=writer,
+            peer=address,
+            ready=(
+                Provision(
+                    f"{name}-provision",
+                    provision.wanted(settings.bucket, readers, writes),
+                    keys=[*users.values(), *([writer] if writer else [])],
+                    generation=settings.generation,
+                    server=address,
+                    root=SecretKey(secret=CREDENTIALS, key="MC_HOST_store"),
+                    placement=self._placement,
+                    opts=self._child.merge(pulumi.ResourceOptions(depends_on=[server])),
+                ),
+            ),
         )
         self.register_outputs({"endpoint": self.store.endpoint})
 
     def _metadata(self, name: str) -> kubernetes.meta.v1.ObjectMetaArgsDict:
         return {"name": name, "namespace": NAMESPACE, "labels": labels("minio", "store")}
 
-    def _credentials(self, root: pulumi.Output[str], reader: pulumi.Output[str]) -> kubernetes.core.v1.Secret:
+    def _password(self, what: str) -> pulumi.Output[str]:
+        return random.RandomPassword(
+            f"{self._name}-{what}",
+            length=40,
+            special=False,
+            keepers={"generation": str(self._settings.generation)},
+            opts=pulumi.ResourceOptions(parent=self),
+        ).result
+
+    def _key(self, user: str) -> AccessKey:
+        return AccessKey(identity=user, secret=self._password(user))
+
+    def _credentials(self, root: pulumi.Output[str]) -> kubernetes.core.v1.Secret:
         return kubernetes.core.v1.Secret(
             f"{self._name}-credentials",
             metadata=self._metadata(CREDENTIALS),
@@ -89,7 +107,6 @@ class Minio(pulumi.ComponentResource):
                 "MINIO_ROOT_USER": "root",
                 "MINIO_ROOT_PASSWORD": root,
                 "MC_HOST_store": pulumi.Output.concat("http://root:", root, f"@minio:{PORT}"),
-                "READER_SECRET_KEY": reader,
             },
             opts=self._child,
         )
@@ -112,7 +129,9 @@ class Minio(pulumi.ComponentResource):
             image=MINIO,
             args=("server", "/data", "--address", f":{PORT}", "--certs-dir", "/scratch/certs"),
             env={"MINIO_BROWSER": "off", "MINIO_UPDATE": "off"},
-            secret_env=_from_credentials("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"),
+            secret_env={
+                key: SecretKey(secret=CREDENTIALS, key=key) for key in ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD")
+            },
             ports={"s3": PORT},
             health=Health(path="/minio/health/live", ready_path="/minio/health/ready", port=PORT),
             resources=Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="2Gi"),
@@ -130,63 +149,11 @@ class Minio(pulumi.ComponentResource):
             node_ports={"s3": self._settings.node_port} if self._settings.node_port else {},
             clients=[
                 *(Peer(port=PORT, namespace=client) for client in clients),
-                Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio-provision", "job")),
+                Peer(port=PORT, namespace=NAMESPACE, labels=provision.LABELS),
             ],
             # Two servers must never write to one volume.
             update="recreate",
+            restart_on={"generation": str(self._settings.generation)},
         )
         opts = self._child.merge(pulumi.ResourceOptions(depends_on=after))
         return Application(f"{self._name}-server", server, namespace=NAMESPACE, opts=opts)
-
-    def _provision(self, server: Application) -> kubernetes.batch.v1.Job:
-        """Bucket, versioning and reader; MinIO's own client makes users, since S3 has no call for it."""
-        own = labels("minio-provision", "job")
-        script = kubernetes.core.v1.ConfigMap(
-            f"{self._name}-provision-script",
-            metadata=self._metadata("minio-provision"),
-            data={PROVISION.name: PROVISION.read_text()},
-            opts=self._child,
-        )
-        kubernetes.networking.v1.NetworkPolicy(
-            f"{self._name}-provision",
-            metadata=self._metadata("minio-provision"),
-            spec={
-                "pod_selector": {"match_labels": own},
-                "policy_types": ["Ingress", "Egress"],
-                "egress": [egress_rule(Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio", "store")))],
-            },
-            opts=self._child,
-        )
-        container = Container(
-            name="provision",
-            image=MINIO,
-            command=("sh", f"/script/{PROVISION.name}", self._settings.bucket, READER),
-            env={"MC_CONFIG_DIR": "/tmp/mc"},
-            secret_env=_from_credentials("MC_HOST_store", "READER_SECRET_KEY"),
-            resources=Resources(cpu="50m", memory="128Mi", cpu_limit="500m", memory_limit="256Mi"),
-            mounts={"/script": "script", "/tmp": "scratch"},
-        )
-        pod = Pod(
-            containers=[container],
-            volumes={"script": ConfigFiles(config_map="minio-provision"), "scratch": Scratch(size="64Mi")},
-            placement=self._placement,
-        )
-        return kubernetes.batch.v1.Job(
-            f"{self._name}-provision",
-            metadata=self._metadata("minio-provision"),
-            spec={
-                "backoff_limit": 10,
-                "template": {
-                    "metadata": {"labels": own, "annotations": {"inference/script": digest(PROVISION.read_text())}},
-                    "spec": pod_spec(pod, restart="OnFailure"),
-                },
-            },
-            opts=self._child.merge(
-                # A Job runs once: another script or bucket needs another Job.
-                pulumi.ResourceOptions(depends_on=[server, script], replace_on_changes=["spec"])
-            ),
-        )
-
-
-def _from_credentials(*keys: str) -> dict[str, SecretKey]:
-    return {key: SecretKey(secret=CREDENTIALS, key=key) for key in keys}

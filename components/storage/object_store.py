@@ -1,6 +1,7 @@
-"""An object store as engines see it: an S3 endpoint, a bucket, a reader's key, and the way there."""
+"""An object store as engines and the sync see it: an S3 endpoint, a bucket, keys, and the way there."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -8,20 +9,28 @@ import pulumi_kubernetes as kubernetes
 from components.storage.settings import Model
 from components.workload.spec import Peer, SecretKey
 
-READER_SECRET = "store-reader"
-"""Secret with the reader's key in every namespace that reads models."""
+
+@dataclass(frozen=True, kw_only=True)
+class AccessKey:
+    """What a program shows to an object store to be let in."""
+
+    identity: pulumi.Input[str]
+    """The access key ID: a name, and no secret."""
+    secret: pulumi.Input[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectStore:
-    """Where models are read from."""
+    """Where models are kept."""
 
     endpoint: str | None
     """S3 endpoint, for example `http://minio.storage:9000`; None for Amazon's own."""
     region: str
     bucket: str
-    access_key: pulumi.Input[str]
-    secret_key: pulumi.Input[str]
+    readers: Mapping[str, AccessKey] = field(default_factory=dict[str, AccessKey])
+    """By engine: each reads its own models. An engine that is not here has an identity of its pod's own."""
+    writer: AccessKey | None = None
+    """The sync's key; None where nobody gave one, or where its pod has an identity of its own."""
     peer: Peer
     """What a pod that reads from it must be allowed to reach."""
     ready: tuple[pulumi.Resource, ...] = ()
@@ -40,19 +49,28 @@ class ObjectStore:
             "RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING": "0",
         }
 
+    def reader_environment(self, engine: str) -> dict[str, SecretKey]:
+        """The engine's key as environment variables, from its Secret; nothing where its pod needs none."""
+        return key_environment(reader_secret(engine)) if engine in self.readers else {}
 
-def reader_environment() -> dict[str, SecretKey]:
-    """The reader's key as environment variables; AWS's SDKs take it from nowhere better without a cloud identity."""
-    return {key: SecretKey(secret=READER_SECRET, key=key) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+
+def reader_secret(engine: str) -> str:
+    """The Secret with an engine's key, in the engines' namespace."""
+    return f"{engine}-store"
 
 
-def reader_secret(
-    name: str, store: ObjectStore, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+def key_environment(secret: str) -> dict[str, SecretKey]:
+    """The key in a Secret that `key_secret` made, as the variables that AWS's SDKs read."""
+    return {name: SecretKey(secret=secret, key=name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+
+
+def key_secret(
+    name: str, secret: str, key: AccessKey, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> kubernetes.core.v1.Secret:
-    """The Secret that `reader_environment` names."""
+    """A Secret for `key_environment`."""
     return kubernetes.core.v1.Secret(
         name,
-        metadata={"name": READER_SECRET, "namespace": namespace},
-        string_data={"AWS_ACCESS_KEY_ID": store.access_key, "AWS_SECRET_ACCESS_KEY": store.secret_key},
+        metadata={"name": secret, "namespace": namespace},
+        string_data={"AWS_ACCESS_KEY_ID": key.identity, "AWS_SECRET_ACCESS_KEY": key.secret},
         opts=opts,
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from components.section import Labels, Name, Quantity, Section, rule
 from components.workload.spec import NodePort
@@ -30,6 +30,12 @@ Source = Annotated[
         "shows, or s3://BUCKET/PREFIX@REVISION",
         example="hf://org/repo@0123456789abcdef0123456789abcdef01234567",
     ),
+]
+
+AccessKeyId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[!-~]{1,128}$"),
+    rule("an access key ID: at most 128 characters, without spaces", example="reader"),
 ]
 
 FilePattern = Annotated[
@@ -67,6 +73,8 @@ class MinioStore(Buckets):
     """Address for the other clusters, if there are any: with `nodePort`, that port of one of its hosts."""
     node_port: NodePort | None = Field(default=None, examples=[30900])
     """Port of every node of its cluster, 30000 to 32767, at which it answers outside; none when not set."""
+    generation: PositiveInt = 1
+    """Raise it to give all its users, the administrator too, new keys."""
     keep_data: bool = True
     """On destroy, leave the volume and its namespace behind."""
 
@@ -90,12 +98,10 @@ class ExternalStore(Buckets):
     """Which store."""
     endpoint: Endpoint
     """Its address, as pods reach it."""
-    access_key: Annotated[
-        str,
-        StringConstraints(pattern=r"^[!-~]{1,128}$"),
-        rule("an access key ID: at most 128 characters, without spaces", example="reader"),
-    ]
+    access_key: AccessKeyId
     """Access key ID of a read-only user. Its secret: `pulumi config set --secret inference:storeSecretKey`."""
+    writer_access_key: AccessKeyId | None = Field(default=None, examples=["writer"])
+    """The same of a user that syncs models: `pulumi config set --secret inference:storeWriterSecretKey`."""
 
 
 Store = Annotated[MinioStore | S3Store | ExternalStore, Field(discriminator="kind")]
@@ -127,6 +133,11 @@ class Model(Section):
         return self.source.rpartition("@")[2]
 
     @property
+    def directory(self) -> str:
+        """Where all its revisions live in the bucket, without slashes at the ends."""
+        return f"{self.domain}/{self.name}"
+
+    @property
     def prefix(self) -> str:
-        """Where the model lives in the bucket, without slashes at the ends."""
-        return f"{self.domain}/{self.name}/{self.revision}"
+        """Where this revision lives in the bucket, without slashes at the ends."""
+        return f"{self.directory}/{self.revision}"

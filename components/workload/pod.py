@@ -5,7 +5,7 @@ from math import ceil
 import pulumi_kubernetes as kubernetes
 
 from components.workload.fields import stated
-from components.workload.spec import Claim, ConfigFiles, Container, Placement, Pod, Scratch, Volume
+from components.workload.spec import Claim, ConfigFiles, Container, Placement, Pod, Scratch, SecretFiles, Volume
 
 USER = 10001
 """Unprivileged user and group of every pod: above what hosts give to accounts."""
@@ -118,6 +118,8 @@ def _volume(name: str, volume: Volume) -> kubernetes.core.v1.VolumeArgsDict:
             return {"name": name, "empty_dir": stated({"size_limit": volume.size, "medium": medium})}
         case ConfigFiles():
             return {"name": name, "config_map": {"name": volume.config_map}}
+        case SecretFiles():
+            return {"name": name, "secret": {"secret_name": volume.secret}}
         case Claim():
             return {"name": name, "persistent_volume_claim": {"claim_name": volume.claim}}
 

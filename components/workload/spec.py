@@ -64,13 +64,20 @@ class ConfigFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecretFiles:
+    """The keys of a Secret as files."""
+
+    secret: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A persistent volume claim."""
 
     claim: pulumi.Input[str]
 
 
-Volume = Scratch | ConfigFiles | Claim
+Volume = Scratch | ConfigFiles | SecretFiles | Claim
 
 
 @dataclass(frozen=True, kw_only=True)

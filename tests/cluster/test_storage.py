@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 
 from components.engines.service import FETCH_PROGRAM
-from components.storage.minio import READER
+from components.storage.provision import reader_user, wanted
 from tests.object_store import S3Server, serve
 from toolchain import bring, catalogue
 from toolchain.download import Network
 
 BUCKET = "models"
 PREFIX = "legal/legal-8b/0123"
-READER_KEY = "reader-key-for-tests"
+READER, READER_KEY = reader_user("legal"), "reader-key-for-tests"
 FILES = {"config.json": b"{}", "weights/part-1.safetensors": os.urandom(3 * 2**20)}
 
 
@@ -31,9 +30,10 @@ def tools() -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def store(tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """MinIO with our bucket and reader, made by the script that makes them in a cluster."""
+    """MinIO with our bucket and a reader."""
     with serve(tools["minio"], tmp_path_factory.mktemp("minio")) as server:
-        server.provision(tools["mc"], BUCKET, READER_KEY)
+        files = wanted(BUCKET, {"legal": ["legal/legal-8b", "general/half", "general/damaged", "general/escape"]}, [])
+        server.provision(tools["mc"], tmp_path_factory.mktemp("provision"), files, {READER: READER_KEY})
         yield server
 
 
@@ -49,27 +49,6 @@ def fetch(store: S3Server, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-def test_the_bucket_keeps_old_versions(store: S3Server) -> None:
-    assert store.client().get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
-
-
-def test_provisioning_again_changes_nothing(store: S3Server, tools: dict[str, Path]) -> None:
-    store.provision(tools["mc"], BUCKET, READER_KEY)
-    store.client(READER, READER_KEY).list_objects_v2(Bucket=BUCKET)
-
-
-def test_the_reader_can_read_and_do_nothing_else(store: S3Server) -> None:
-    upload(store, "general/readable/1")
-    reader = store.client(READER, READER_KEY)
-    assert reader.get_object(Bucket=BUCKET, Key="general/readable/1/config.json")["Body"].read() == b"{}"
-    with pytest.raises(ClientError, match="AccessDenied"):
-        reader.put_object(Bucket=BUCKET, Key="general/readable/1/config.json", Body=b"changed")
-    with pytest.raises(ClientError, match="AccessDenied"):
-        reader.delete_object(Bucket=BUCKET, Key="general/readable/1/config.json")
-    with pytest.raises(ClientError, match="AccessDenied"):
-        reader.create_bucket(Bucket="another")
 
 
 def test_a_complete_model_is_copied_whole(store: S3Server, tmp_path: Path) -> None:

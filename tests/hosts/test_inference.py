@@ -19,7 +19,7 @@ from components.accelerators import AcceleratorRequest
 from components.engines.llamacpp import LlamaCpp
 from components.engines.versions import LLAMACPP
 from components.gateway.versions import LITELLM
-from components.storage.minio import READER
+from components.storage.provision import reader_user, wanted
 from components.storage.settings import Model
 from components.storage.versions import FETCH
 from components.workload.pod import USER
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.timeout(1800)  # llama.cpp is compiled the first time
 
 BUCKET, READER_KEY, FILE, PORT = "models", "reader-key-for-tests", "tiny.gguf", 30400
 MODEL: Mapping[str, Any] = {"name": "tiny", "source": f"hf://test/tiny@{0:040}", "files": [FILE], "size": "8Mi"}
+READER = reader_user("all")
 ENGINES = {"home": "chat", "radeon": "legal", "geforce": "cyber"}
 """The one engine of each cluster."""
 QUESTION = {"role": "user", "content": "Who goes there?"}
@@ -107,9 +108,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(place: Site, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A store that the stack does not make itself, with the model in it."""
     tools = {one.tool.name: one.path for one in bring.ensure(map(catalogue.named, ("minio", "mc")), Network())}
+    tiny = Model.model_validate(MODEL)
     with serve(tools["minio"], tmp_path_factory.mktemp("minio"), place.gateway) as server:
-        server.provision(tools["mc"], BUCKET, READER_KEY)
-        server.put_model(BUCKET, Model.model_validate(MODEL).prefix, {FILE: model.read_bytes()})
+        files = wanted(BUCKET, {"all": [tiny.directory]}, [])
+        server.provision(tools["mc"], tmp_path_factory.mktemp("provision"), files, {READER: READER_KEY})
+        server.put_model(BUCKET, tiny.prefix, {FILE: model.read_bytes()})
         yield server
 
 

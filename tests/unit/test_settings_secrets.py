@@ -40,6 +40,12 @@ def test_a_missing_secret_is_named_with_the_command_that_sets_it_among_all_other
     assert f"inference:storeSecretKey   the secret is missing; run: {command}\n" in text
 
 
+def test_an_external_stores_writer_needs_a_secret_of_its_own() -> None:
+    text = refused(stack_settings("dev") | {"store": EXTERNAL | {"writerAccessKey": "writer"}})
+    for key in ("storeSecretKey", "storeWriterSecretKey"):
+        assert f"the secret is missing; run: pulumi config set --secret inference:{key} --stack dev" in text
+
+
 def test_a_rehearsal_needs_no_secret() -> None:
     assert loaded(stack_settings("dev") | {"store": EXTERNAL, "rehearsal": True}).rehearsal
 

@@ -1,0 +1,127 @@
+"""Buckets, users and what each may do, brought about in MinIO by a Job."""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.storage import policies
+from components.storage.object_store import AccessKey
+from components.storage.versions import MINIO
+from components.workload.application import digest
+from components.workload.network import egress_rule
+from components.workload.pod import labels, pod_spec
+from components.workload.spec import (
+    ConfigFiles,
+    Container,
+    Peer,
+    Placement,
+    Pod,
+    Resources,
+    Scratch,
+    SecretFiles,
+    SecretKey,
+)
+
+SCRIPT = Path(__file__).parent / "scripts" / "provision.sh"
+NAME = "minio-provision"
+LABELS = labels(NAME, "job")
+KEYS = "minio-keys"
+WRITER = "inference-sync"
+
+
+def reader_user(engine: str) -> str:
+    """The user with which an engine reads."""
+    return f"inference-engine-{engine}"
+
+
+def wanted(bucket: str, readers: Mapping[str, Collection[str]], writes: Collection[str]) -> dict[str, str]:
+    """What `provision.sh` reads, by file name.
+
+    `readers` are the prefixes that each engine reads, by its name; `writes` are those that the sync writes.
+    """
+    documents = {reader_user(engine): policies.reader(bucket, prefixes) for engine, prefixes in readers.items()}
+    if writes:
+        documents[WRITER] = policies.writer(bucket, writes)
+    return {
+        "buckets": f"{bucket} enable -\n",
+        **{f"{user}.policy": json.dumps(document) for user, document in documents.items()},
+    }
+
+
+class Provision(pulumi.ComponentResource):
+    """A Job that runs again whenever something else is wanted. Removes users that are not wanted, and no bucket."""
+
+    def __init__(
+        self,
+        name: str,
+        files: Mapping[str, str],
+        *,
+        keys: Collection[AccessKey],
+        generation: int,
+        server: Peer,
+        root: SecretKey,
+        placement: Placement,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """`files` as of `wanted`, `keys` of all users in them; `root` holds the administrator's URL for `mc`."""
+        super().__init__("inference:storage:Provision", name, None, opts)
+        namespace = str(server.namespace)
+        child = pulumi.ResourceOptions(parent=self)
+        metadata: kubernetes.meta.v1.ObjectMetaArgsDict = {"name": NAME, "namespace": namespace, "labels": LABELS}
+        data = {SCRIPT.name: SCRIPT.read_text(), **files}
+        config = kubernetes.core.v1.ConfigMap(name, metadata=metadata, data=data, opts=child)
+        secret = kubernetes.core.v1.Secret(
+            name,
+            metadata={**metadata, "name": KEYS},
+            string_data={str(key.identity): key.secret for key in keys},
+            opts=child,
+        )
+        policy = kubernetes.networking.v1.NetworkPolicy(
+            name,
+            metadata=metadata,
+            spec={
+                "pod_selector": {"match_labels": LABELS},
+                "policy_types": ["Ingress", "Egress"],
+                "egress": [egress_rule(server)],
+            },
+            opts=child,
+        )
+        annotations = {"inference/wanted": digest(json.dumps(data)), "inference/generation": str(generation)}
+        kubernetes.batch.v1.Job(
+            name,
+            metadata=metadata,
+            spec={
+                "backoff_limit": 10,
+                "template": {
+                    "metadata": {"labels": LABELS, "annotations": annotations},
+                    "spec": pod_spec(_pod(root, placement), restart="OnFailure"),
+                },
+            },
+            # A Job runs once: whatever else is wanted needs another Job.
+            opts=child.merge(pulumi.ResourceOptions(depends_on=[config, secret, policy], replace_on_changes=["spec"])),
+        )
+        self.register_outputs({})
+
+
+def _pod(root: SecretKey, placement: Placement) -> Pod:
+    container = Container(
+        name="provision",
+        image=MINIO,
+        command=("sh", f"/wanted/{SCRIPT.name}", "/wanted", "/keys"),
+        env={"MC_CONFIG_DIR": "/tmp/mc"},
+        secret_env={"MC_HOST_store": root},
+        resources=Resources(cpu="50m", memory="128Mi", cpu_limit="500m", memory_limit="256Mi"),
+        mounts={"/wanted": "wanted", "/keys": "keys", "/tmp": "scratch"},
+    )
+    return Pod(
+        containers=[container],
+        volumes={
+            "wanted": ConfigFiles(config_map=NAME),
+            "keys": SecretFiles(secret=KEYS),
+            "scratch": Scratch(size="64Mi"),
+        },
+        placement=placement,
+    )

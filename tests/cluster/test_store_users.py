@@ -1,0 +1,178 @@
+"""What engines and the sync may do in MinIO, with users made by the script that makes them in a cluster."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
+
+from components.storage.provision import WRITER, reader_user, wanted
+from tests.object_store import S3Server, serve
+from toolchain import bring, catalogue
+from toolchain.download import Network
+
+BUCKET = "models"
+READERS = {"legal": ["legal/a"], "cyber": ["cyber/b", "cyber/adapter"]}
+WRITES = ["legal/a", "legal/ab", "cyber/b", "cyber/adapter"]
+OBJECTS = [f"{directory}/1/config.json" for directory in WRITES]
+
+
+class Minio:
+    """MinIO with what it was last told to have."""
+
+    def __init__(self, server: S3Server, client: Path, directory: Path) -> None:
+        self.server, self._client, self._directory = server, client, directory
+        self.keys: dict[str, str] = {}
+        self._last: tuple[Mapping[str, str], str] | None = None
+
+    def provision(self, files: Mapping[str, str], generation: str = "first") -> None:
+        """Run the script, as a Job would after an `up`."""
+        self._last = files, generation
+        self.keys = {name.removesuffix(".policy"): f"{generation}-key-of-{name}" for name in files if ".policy" in name}
+        self.server.provision(self._client, self._directory, files, self.keys)
+
+    def restore(self, files: Mapping[str, str]) -> None:
+        """The same, unless nothing else was wanted since."""
+        if self._last != (files, "first"):
+            self.provision(files)
+
+    def user(self, name: str) -> Any:
+        """A client with the key of a user of ours."""
+        return self.server.client(name, self.keys[name])
+
+    def administer(self, *arguments: str, given: str | None = None) -> str:
+        """What `mc admin` says."""
+        return self.server.administer(self._client, self._directory, *arguments, given=given)
+
+
+@pytest.fixture(scope="module")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
+    tools = {one.tool.name: one.path for one in bring.ensure(map(catalogue.named, ("minio", "mc")), Network())}
+    with serve(tools["minio"], tmp_path_factory.mktemp("minio")) as server:
+        yield Minio(server, tools["mc"], tmp_path_factory.mktemp("provision"))
+
+
+@pytest.fixture
+def store(minio: Minio) -> Minio:
+    """With two engines and the sync, and an object in each model."""
+    minio.restore(wanted(BUCKET, READERS, WRITES))
+    for key in OBJECTS:
+        minio.server.client().put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+    return minio
+
+
+def refusal(request: Callable[..., Any], **arguments: Any) -> str:
+    """The code with which the store refuses."""
+    with pytest.raises(ClientError) as problem:
+        request(**arguments)
+    return str(cast(Any, problem.value).response["Error"]["Code"])
+
+
+def listed(client: Any, prefix: str) -> list[str]:
+    return [one["Key"] for one in client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", ())]
+
+
+@pytest.mark.parametrize("engine", READERS)
+def test_an_engine_reads_and_lists_its_own_models(store: Minio, engine: str) -> None:
+    client = store.user(reader_user(engine))
+    for directory in READERS[engine]:
+        assert client.get_object(Bucket=BUCKET, Key=f"{directory}/1/config.json")["Body"].read() == b"{}"
+        assert listed(client, f"{directory}/1") == [f"{directory}/1/config.json"]
+
+
+@pytest.mark.parametrize("key", ["legal/ab/1/config.json", "cyber/b/1/config.json", "legal/a"])
+def test_an_engine_can_read_no_model_of_another(store: Minio, key: str) -> None:
+    assert refusal(store.user(reader_user("legal")).get_object, Bucket=BUCKET, Key=key) == "AccessDenied"
+
+
+@pytest.mark.parametrize("prefix", ["", "legal", "legal/", "legal/a", "legal/ab/", "cyber/b/"])
+def test_an_engine_can_list_no_model_of_another(store: Minio, prefix: str) -> None:
+    client = store.user(reader_user("legal"))
+    assert refusal(client.list_objects_v2, Bucket=BUCKET, Prefix=prefix) == "AccessDenied"
+    assert refusal(client.list_object_versions, Bucket=BUCKET, Prefix=prefix) == "AccessDenied"
+
+
+def test_an_engine_hears_that_an_object_of_its_own_is_not_there(store: Minio) -> None:
+    assert refusal(store.user(reader_user("legal")).get_object, Bucket=BUCKET, Key="legal/a/2/x") == "NoSuchKey"
+
+
+def test_an_engine_can_change_nothing(store: Minio) -> None:
+    client, where = store.user(reader_user("legal")), {"Bucket": BUCKET, "Key": "legal/a/1/config.json"}
+    assert refusal(client.put_object, **where, Body=b"changed") == "AccessDenied"
+    assert refusal(client.delete_object, **where) == "AccessDenied"
+    assert refusal(client.create_multipart_upload, **where) == "AccessDenied"
+    assert refusal(client.put_object_tagging, **where, Tagging={"TagSet": []}) == "AccessDenied"
+    assert refusal(client.copy_object, Bucket=BUCKET, Key="legal/a/1/copy", CopySource=where) == "AccessDenied"
+
+
+def test_the_sync_writes_and_deletes_below_every_model_and_nowhere_else(store: Minio) -> None:
+    client = store.user(WRITER)
+    for directory in WRITES:
+        where = {"Bucket": BUCKET, "Key": f"{directory}/2/weights"}
+        version = client.put_object(**where, Body=b"")["VersionId"]
+        client.delete_object(**where, VersionId=version)
+        upload = {**where, "UploadId": client.create_multipart_upload(**where)["UploadId"]}
+        assert client.list_multipart_uploads(Bucket=BUCKET, Prefix=where["Key"])["Uploads"]
+        client.list_parts(**upload)
+        client.abort_multipart_upload(**upload)
+        assert listed(client, f"{directory}/2/") == []
+    for key in ("legal/abc/1/x", "legal/a", "x"):
+        assert refusal(client.put_object, Bucket=BUCKET, Key=key, Body=b"") == "AccessDenied"
+
+
+@pytest.mark.parametrize("user", [reader_user("legal"), WRITER])
+def test_nobody_but_the_administrator_touches_a_bucket(store: Minio, user: str) -> None:
+    client = store.user(user)
+    suspended = {"Status": "Suspended"}
+    assert refusal(client.create_bucket, Bucket="another") == "AccessDenied"
+    assert refusal(client.delete_bucket, Bucket=BUCKET) == "AccessDenied"
+    assert refusal(client.delete_bucket_lifecycle, Bucket=BUCKET) == "AccessDenied"
+    assert refusal(client.put_bucket_policy, Bucket=BUCKET, Policy="{}") == "AccessDenied"
+    assert refusal(client.put_bucket_versioning, Bucket=BUCKET, VersioningConfiguration=suspended) == "AccessDenied"
+
+
+def test_a_user_that_is_not_wanted_any_more_is_let_in_no_longer(store: Minio) -> None:
+    gone = store.user(reader_user("cyber"))
+    store.provision(wanted(BUCKET, {"legal": READERS["legal"]}, []))
+    assert refusal(gone.get_object, Bucket=BUCKET, Key="cyber/b/1/config.json") == "InvalidAccessKeyId"
+    assert listed(store.user(reader_user("legal")), "legal/a/") == ["legal/a/1/config.json"]
+    assert store.administer("user", "list", "--json").count("accessKey") == 1
+    policies = store.administer("policy", "list", "--json")
+    assert reader_user("legal") in policies
+    assert reader_user("cyber") not in policies
+    assert WRITER not in policies
+
+
+def test_users_and_policies_of_somebody_else_stay(store: Minio, tmp_path: Path) -> None:
+    policy = tmp_path / "policy"
+    policy.write_text(wanted(BUCKET, READERS, [])[f"{reader_user('legal')}.policy"])
+    store.administer("user", "add", given="backup\nsecret-of-backup\n")
+    store.administer("policy", "create", "inference-backup", str(policy))
+    store.provision(wanted(BUCKET, {}, []))
+    assert '"backup"' in store.administer("user", "list", "--json")
+    assert "inference-backup" in store.administer("policy", "list", "--json")
+
+
+def test_another_model_is_what_an_engine_reads_once_settings_say_so(store: Minio) -> None:
+    store.provision(wanted(BUCKET, {**READERS, "legal": ["legal/ab"]}, WRITES))
+    client = store.user(reader_user("legal"))
+    assert listed(client, "legal/ab/") == ["legal/ab/1/config.json"]
+    assert refusal(client.get_object, Bucket=BUCKET, Key="legal/a/1/config.json") == "AccessDenied"
+
+
+def test_a_new_generation_of_keys_ends_the_old_ones(store: Minio) -> None:
+    old = store.user(reader_user("legal"))
+    store.provision(wanted(BUCKET, READERS, WRITES), generation="second")
+    where = {"Bucket": BUCKET, "Key": "legal/a/1/config.json"}
+    assert refusal(old.get_object, **where) == "SignatureDoesNotMatch"
+    assert store.user(reader_user("legal")).get_object(**where)["Body"].read() == b"{}"
+
+
+def test_provisioning_again_changes_nothing(store: Minio) -> None:
+    before = [store.administer(what, "list", "--json") for what in ("user", "policy")]
+    store.provision(wanted(BUCKET, READERS, WRITES))
+    assert sorted("".join(before).splitlines()) == sorted(
+        "".join(store.administer(what, "list", "--json") for what in ("user", "policy")).splitlines()
+    )
+    assert listed(store.user(reader_user("legal")), "legal/a/") == ["legal/a/1/config.json"]

@@ -1,0 +1,91 @@
+"""The object store in the whole program: whose key is where, and what a change of the settings brings about."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.unit.manifests import manifests
+from tests.unit.recording import Recording, record, stack_settings
+
+EXTERNAL = {"kind": "external", "endpoint": "https://s3.lan:9000", "accessKey": "reader", "writerAccessKey": "writer"}
+
+
+def dev(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> Recording:
+    """The dev stack with these settings in place of its own."""
+    secrets = {"storeSecretKey": "of-the-reader", "storeWriterSecretKey": "of-the-writer"}
+    return record({**stack_settings("dev"), **changed}, stack="dev", monkeypatch=monkeypatch, secrets=secrets)
+
+
+def named(recording: Recording, kind: str, name: str) -> dict[str, Any]:
+    (found,) = [one for one in manifests(recording) if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def containers(recording: Recording, engine: str) -> Iterator[dict[str, Any]]:
+    spec = named(recording, "Deployment", engine)["spec"]["template"]["spec"]
+    yield from (*spec["initContainers"], *spec["containers"])
+
+
+def secrets_of(container: Mapping[str, Any]) -> set[str]:
+    sources = [one["valueFrom"]["secretKeyRef"]["name"] for one in container["env"] if "valueFrom" in one]
+    return set(sources)
+
+
+@pytest.mark.parametrize("engine", ["legal", "legal-rocm", "chat"])
+def test_an_engine_reads_with_a_key_of_its_own_and_sees_no_other(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    recording = dev(monkeypatch)
+    seen = [secrets_of(one) for one in containers(recording, engine) if "env" in one]
+    assert set().union(*seen) == {f"{engine}-store"}
+    key = named(recording, "Secret", f"{engine}-store")["stringData"]
+    assert key["AWS_ACCESS_KEY_ID"] == f"inference-engine-{engine}"
+    assert (
+        key["AWS_SECRET_ACCESS_KEY"]
+        == named(recording, "Secret", "minio-keys")["stringData"][f"inference-engine-{engine}"]
+    )
+
+
+def test_at_an_external_store_all_engines_read_with_the_key_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = dev(monkeypatch, store=EXTERNAL)
+    for engine in ("legal", "legal-rocm", "chat"):
+        key = named(recording, "Secret", f"{engine}-store")["stringData"]
+        assert key == {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "of-the-reader"}
+
+
+def test_no_key_is_in_the_files_or_arguments_of_what_makes_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = dev(monkeypatch)
+    keys = named(recording, "Secret", "minio-keys")["stringData"].values()
+    told = str([named(recording, kind, "minio-provision") for kind in ("ConfigMap", "Job")])
+    assert keys
+    assert not [key for key in keys if key in told]
+
+
+def test_users_are_made_anew_when_an_engine_reads_another_model_and_not_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engines = copy.deepcopy(stack_settings("dev")["engines"])
+    first = named(dev(monkeypatch), "Job", "minio-provision")
+    engines[2]["replicas"] = 1
+    assert named(dev(monkeypatch, engines=engines), "Job", "minio-provision") == first
+    engines[1] = {**engines[1], "model": "chat-gguf"}
+    assert named(dev(monkeypatch, engines=engines), "Job", "minio-provision") != first
+
+
+def test_another_generation_makes_new_keys_restarts_the_store_and_tells_it_the_keys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recordings = [
+        dev(monkeypatch, store={**stack_settings("dev")["store"], "generation": generation}) for generation in (1, 2)
+    ]
+    keepers = [
+        [
+            one.inputs["keepers"]
+            for one in recording.resources
+            if one.name.startswith("dev-minio-") and "keepers" in one.inputs
+        ]
+        for recording in recordings
+    ]
+    assert keepers == [[{"generation": "1"}] * 5, [{"generation": "2"}] * 5]
+    for kind, name in (("Deployment", "minio"), ("Job", "minio-provision")):
+        assert named(recordings[0], kind, name) != named(recordings[1], kind, name)
