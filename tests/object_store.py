@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import time
@@ -18,7 +17,6 @@ from typing import Any, cast
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
 
-from components.storage.provision import SCRIPT
 from toolchain import bring, catalogue
 from toolchain.download import Network
 
@@ -56,44 +54,6 @@ class S3Server:
             "AWS_DEFAULT_REGION": login["region_name"],
         }
 
-    def provision(self, client: Path, directory: Path, wanted: Mapping[str, str], keys: Mapping[str, str]) -> None:
-        """Make buckets and users with the script that makes them in a cluster, from files in `directory`.
-
-        `client` is MinIO's own, `keys` are secret keys by user.
-        """
-        for name, files in (("wanted", wanted), ("keys", keys)):
-            shutil.rmtree(directory / name, ignore_errors=True)
-            (directory / name).mkdir(parents=True)
-            for file, content in files.items():
-                (directory / name / file).write_text(content)
-        done = subprocess.run(
-            ["sh", SCRIPT, directory / "wanted", directory / "keys"],
-            env=self._administrator(client, directory),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def administer(self, client: Path, directory: Path, *arguments: str, given: str | None = None) -> str:
-        """What `mc admin` says to two words of command, its arguments and what it is given on standard input."""
-        done = subprocess.run(
-            [client, "admin", *arguments[:2], "store", *arguments[2:]],
-            env=self._administrator(client, directory),
-            input=given,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout
-
-    def _administrator(self, client: Path, directory: Path) -> Mapping[str, str]:
-        return os.environ | {
-            "PATH": f"{client.parent}:{os.environ['PATH']}",
-            "MC_HOST_store": f"http://{ROOT}:{self.password}@{self.host}",
-            "MC_CONFIG_DIR": str(directory / "mc"),
-        }
-
     def put_model(
         self,
         bucket: str,
@@ -125,18 +85,26 @@ class S3Server:
 
 @contextlib.contextmanager
 def serve(
-    minio: Path, directory: Path, address: str = "127.0.0.1", again: S3Server | None = None
+    minio: Path,
+    directory: Path,
+    address: str = "127.0.0.1",
+    *,
+    environment: Mapping[str, str] | None = None,
+    again: S3Server | None = None,
 ) -> Generator[S3Server]:
-    """Run MinIO with its data below `directory` until the block ends; `again` as the one that ran there before."""
+    """Run MinIO with its data below `directory`, and more of its settings in `environment`, until the block ends;
+    `again` as the one that ran there before.
+    """
     server = again or _somewhere(address, directory)
-    environment = {
+    settings = {
         "MINIO_ROOT_USER": ROOT,
         "MINIO_ROOT_PASSWORD": server.password,
         "MINIO_UPDATE": "off",
         "MINIO_BROWSER": "off",
+        **(environment or {}),
     }
     command = [minio, "server", directory / "data", "--address", server.host, "--certs-dir", directory / "certs"]
-    with _running(command, environment, server, directory, "/minio/health/ready"):
+    with _running(command, settings, server, directory, "/minio/health/ready"):
         yield server
 
 

@@ -72,7 +72,7 @@ class Minio(pulumi.ComponentResource):
             ready=(
                 Provision(
                     f"{name}-provision",
-                    provision.wanted(settings.bucket, readers, writes),
+                    provision.wanted(settings, readers, writes),
                     keys=[*users.values(), *([writer] if writer else [])],
                     generation=settings.generation,
                     server=address,
@@ -128,7 +128,7 @@ class Minio(pulumi.ComponentResource):
             name="minio",
             image=MINIO,
             args=("server", "/data", "--address", f":{PORT}", "--certs-dir", "/scratch/certs"),
-            env={"MINIO_BROWSER": "off", "MINIO_UPDATE": "off"},
+            env=environment(self._settings),
             secret_env={
                 key: SecretKey(secret=CREDENTIALS, key=key) for key in ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD")
             },
@@ -157,3 +157,13 @@ class Minio(pulumi.ComponentResource):
         )
         opts = self._child.merge(pulumi.ResourceOptions(depends_on=after))
         return Application(f"{self._name}-server", server, namespace=NAMESPACE, opts=opts)
+
+
+def environment(settings: MinioStore) -> dict[str, str]:
+    """The server's own settings."""
+    return {
+        "MINIO_BROWSER": "off",
+        "MINIO_UPDATE": "off",
+        # Its lifecycle rules know nothing of uploads: it drops that part of a rule.
+        "MINIO_API_STALE_UPLOADS_EXPIRY": f"{settings.abort_uploads_days * 24}h",
+    }

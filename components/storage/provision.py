@@ -3,12 +3,15 @@
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.section import byte_count
 from components.storage import policies
 from components.storage.object_store import AccessKey
+from components.storage.settings import Bucket, MinioStore
 from components.storage.versions import MINIO
 from components.workload.application import digest
 from components.workload.network import egress_rule
@@ -37,22 +40,45 @@ def reader_user(engine: str) -> str:
     return f"inference-engine-{engine}"
 
 
-def wanted(bucket: str, readers: Mapping[str, Collection[str]], writes: Collection[str]) -> dict[str, str]:
+def wanted(store: MinioStore, readers: Mapping[str, Collection[str]], writes: Collection[str]) -> dict[str, str]:
     """What `provision.sh` reads, by file name.
 
     `readers` are the prefixes that each engine reads, by its name; `writes` are those that the sync writes.
     """
-    documents = {reader_user(engine): policies.reader(bucket, prefixes) for engine, prefixes in readers.items()}
+    documents = {reader_user(engine): policies.reader(store.bucket, prefixes) for engine, prefixes in readers.items()}
     if writes:
-        documents[WRITER] = policies.writer(bucket, writes)
+        documents[WRITER] = policies.writer(store.bucket, writes)
     return {
-        "buckets": f"{bucket} enable -\n",
+        "buckets": "".join(_line(bucket) for bucket in store.every_bucket),
+        **{
+            f"{bucket.name}.lifecycle": json.dumps(_lifecycle(bucket.expire_noncurrent_days))
+            for bucket in store.every_bucket
+            if bucket.expire_noncurrent_days
+        },
         **{f"{user}.policy": json.dumps(document) for user, document in documents.items()},
     }
 
 
+def _line(bucket: Bucket) -> str:
+    what = "purge" if bucket.purge else "enable" if bucket.versioning else "suspend"
+    return f"{bucket.name} {what} {f'{byte_count(bucket.quota)}B' if bucket.quota else '-'}\n"
+
+
+def _lifecycle(days: int) -> dict[str, Any]:
+    """The end of old versions, and of the mark of a deletion once nothing is left that it hides."""
+    rule = {
+        "ID": "old-versions",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": days},
+        "Expiration": {"ExpiredObjectDeleteMarker": True},
+    }
+    return {"Rules": [rule]}
+
+
 class Provision(pulumi.ComponentResource):
-    """A Job that runs again whenever something else is wanted. Removes users that are not wanted, and no bucket."""
+    """A Job that runs again whenever something else is wanted. Removes users that are not wanted, and no bucket
+    but one that is to be purged."""
 
     def __init__(
         self,

@@ -45,6 +45,21 @@ FilePattern = Annotated[
 ]
 
 
+class Bucket(Section):
+    """A bucket that we make. One that is removed from the settings stays where it is, with all that is in it."""
+
+    name: BucketName
+    """Its name, at Amazon free in the whole world."""
+    versioning: bool = True
+    """Keep what is overwritten or deleted as an old version."""
+    expire_noncurrent_days: Annotated[PositiveInt, Field(le=36500)] | None = None
+    """Days that old versions are kept; for ever when not set."""
+    quota: Quantity | None = None
+    """Bytes that it may hold, old versions too, in MinIO; no limit but the volume's when not set."""
+    purge: bool = False
+    """Delete the bucket and all that is in it, for good. At Amazon it goes once it is taken out of the settings too."""
+
+
 class Buckets(Section):
     """Settings that every store has."""
 
@@ -56,7 +71,22 @@ class Buckets(Section):
     """Region that requests are signed for; stores of your own take any."""
 
 
-class MinioStore(Buckets):
+class OwnBuckets(Buckets):
+    """Settings of stores whose buckets are ours to make."""
+
+    abort_uploads_days: Annotated[PositiveInt, Field(le=3650)] = 7
+    """Days after which an upload that nobody finished is dropped."""
+    buckets: tuple[Bucket, ...] = ()
+    """Options of the models' bucket, under its name, and other buckets."""
+
+    @property
+    def every_bucket(self) -> tuple[Bucket, ...]:
+        """Those of `buckets`, and the models' with what is usual if it is not among them."""
+        named = any(bucket.name == self.bucket for bucket in self.buckets)
+        return self.buckets if named else (Bucket(name=self.bucket), *self.buckets)
+
+
+class MinioStore(OwnBuckets):
     """MinIO in one of our clusters."""
 
     kind: Literal["minio"]
@@ -84,7 +114,7 @@ class MinioStore(Buckets):
         return {"kubernetes.io/hostname": self.node} if self.node else {}
 
 
-class S3Store(Buckets):
+class S3Store(OwnBuckets):
     """A bucket in Amazon S3."""
 
     kind: Literal["s3"]

@@ -62,3 +62,21 @@ def is_reached_by_all_engines(draft: Draft) -> Iterator[Problem]:
         remedy = "set the address at which they reach it, for example http://192.168.1.20:30900"
         message = f"url is missing: {readers}; {remedy}"
         yield Problem(place=("store",), message=message)
+
+
+def has_each_bucket_once(draft: Draft) -> Iterator[Problem]:
+    """With options that its store knows, and none that would delete the models."""
+    store = draft.store.value
+    if not isinstance(store, MinioStore | S3Store) or not draft.store.knows("kind", "bucket", "buckets"):
+        return
+    first: dict[str, int] = {}
+    for index, bucket in enumerate(store.buckets):
+        place = ("store", "buckets", index)
+        if first.setdefault(bucket.name, index) != index:
+            message = f'"{bucket.name}" is taken: store.buckets[{first[bucket.name]}] has it already'
+            yield Problem(place=(*place, "name"), message=message)
+        if bucket.purge and bucket.name == store.bucket:
+            message = "would delete all models; set another `bucket` for them first"
+            yield Problem(place=(*place, "purge"), message=message)
+        if bucket.quota and isinstance(store, S3Store):
+            yield Problem(place=(*place, "quota"), message="Amazon S3 has no quotas; leave it out")

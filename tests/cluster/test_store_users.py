@@ -1,62 +1,34 @@
 """What engines and the sync may do in MinIO, with users made by the script that makes them in a cluster."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 
 from components.storage.provision import WRITER, reader_user, wanted
-from tests.object_store import S3Server, serve
-from toolchain import bring, catalogue
-from toolchain.download import Network
+from components.storage.settings import MinioStore
+from components.storage.sync.bucket import code
+from tests.minio import Minio, running
 
 BUCKET = "models"
+STORE = MinioStore(kind="minio", bucket=BUCKET)
 READERS = {"legal": ["legal/a"], "cyber": ["cyber/b", "cyber/adapter"]}
 WRITES = ["legal/a", "legal/ab", "cyber/b", "cyber/adapter"]
 OBJECTS = [f"{directory}/1/config.json" for directory in WRITES]
 
 
-class Minio:
-    """MinIO with what it was last told to have."""
-
-    def __init__(self, server: S3Server, client: Path, directory: Path) -> None:
-        self.server, self._client, self._directory = server, client, directory
-        self.keys: dict[str, str] = {}
-        self._last: tuple[Mapping[str, str], str] | None = None
-
-    def provision(self, files: Mapping[str, str], generation: str = "first") -> None:
-        """Run the script, as a Job would after an `up`."""
-        self._last = files, generation
-        self.keys = {name.removesuffix(".policy"): f"{generation}-key-of-{name}" for name in files if ".policy" in name}
-        self.server.provision(self._client, self._directory, files, self.keys)
-
-    def restore(self, files: Mapping[str, str]) -> None:
-        """The same, unless nothing else was wanted since."""
-        if self._last != (files, "first"):
-            self.provision(files)
-
-    def user(self, name: str) -> Any:
-        """A client with the key of a user of ours."""
-        return self.server.client(name, self.keys[name])
-
-    def administer(self, *arguments: str, given: str | None = None) -> str:
-        """What `mc admin` says."""
-        return self.server.administer(self._client, self._directory, *arguments, given=given)
-
-
 @pytest.fixture(scope="module")
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
-    tools = {one.tool.name: one.path for one in bring.ensure(map(catalogue.named, ("minio", "mc")), Network())}
-    with serve(tools["minio"], tmp_path_factory.mktemp("minio")) as server:
-        yield Minio(server, tools["mc"], tmp_path_factory.mktemp("provision"))
+    with running(tmp_path_factory.mktemp("minio")) as minio:
+        yield minio
 
 
 @pytest.fixture
 def store(minio: Minio) -> Minio:
     """With two engines and the sync, and an object in each model."""
-    minio.restore(wanted(BUCKET, READERS, WRITES))
+    minio.restore(wanted(STORE, READERS, WRITES))
     for key in OBJECTS:
         minio.server.client().put_object(Bucket=BUCKET, Key=key, Body=b"{}")
     return minio
@@ -66,7 +38,7 @@ def refusal(request: Callable[..., Any], **arguments: Any) -> str:
     """The code with which the store refuses."""
     with pytest.raises(ClientError) as problem:
         request(**arguments)
-    return str(cast(Any, problem.value).response["Error"]["Code"])
+    return code(problem.value)
 
 
 def listed(client: Any, prefix: str) -> list[str]:
@@ -134,7 +106,7 @@ def test_nobody_but_the_administrator_touches_a_bucket(store: Minio, user: str) 
 
 def test_a_user_that_is_not_wanted_any_more_is_let_in_no_longer(store: Minio) -> None:
     gone = store.user(reader_user("cyber"))
-    store.provision(wanted(BUCKET, {"legal": READERS["legal"]}, []))
+    store.provision(wanted(STORE, {"legal": READERS["legal"]}, []))
     assert refusal(gone.get_object, Bucket=BUCKET, Key="cyber/b/1/config.json") == "InvalidAccessKeyId"
     assert listed(store.user(reader_user("legal")), "legal/a/") == ["legal/a/1/config.json"]
     assert store.administer("user", "list", "--json").count("accessKey") == 1
@@ -146,16 +118,16 @@ def test_a_user_that_is_not_wanted_any_more_is_let_in_no_longer(store: Minio) ->
 
 def test_users_and_policies_of_somebody_else_stay(store: Minio, tmp_path: Path) -> None:
     policy = tmp_path / "policy"
-    policy.write_text(wanted(BUCKET, READERS, [])[f"{reader_user('legal')}.policy"])
+    policy.write_text(wanted(STORE, READERS, [])[f"{reader_user('legal')}.policy"])
     store.administer("user", "add", given="backup\nsecret-of-backup\n")
     store.administer("policy", "create", "inference-backup", str(policy))
-    store.provision(wanted(BUCKET, {}, []))
+    store.provision(wanted(STORE, {}, []))
     assert '"backup"' in store.administer("user", "list", "--json")
     assert "inference-backup" in store.administer("policy", "list", "--json")
 
 
 def test_another_model_is_what_an_engine_reads_once_settings_say_so(store: Minio) -> None:
-    store.provision(wanted(BUCKET, {**READERS, "legal": ["legal/ab"]}, WRITES))
+    store.provision(wanted(STORE, {**READERS, "legal": ["legal/ab"]}, WRITES))
     client = store.user(reader_user("legal"))
     assert listed(client, "legal/ab/") == ["legal/ab/1/config.json"]
     assert refusal(client.get_object, Bucket=BUCKET, Key="legal/a/1/config.json") == "AccessDenied"
@@ -163,7 +135,7 @@ def test_another_model_is_what_an_engine_reads_once_settings_say_so(store: Minio
 
 def test_a_new_generation_of_keys_ends_the_old_ones(store: Minio) -> None:
     old = store.user(reader_user("legal"))
-    store.provision(wanted(BUCKET, READERS, WRITES), generation="second")
+    store.provision(wanted(STORE, READERS, WRITES), generation="second")
     where = {"Bucket": BUCKET, "Key": "legal/a/1/config.json"}
     assert refusal(old.get_object, **where) == "SignatureDoesNotMatch"
     assert store.user(reader_user("legal")).get_object(**where)["Body"].read() == b"{}"
@@ -171,7 +143,7 @@ def test_a_new_generation_of_keys_ends_the_old_ones(store: Minio) -> None:
 
 def test_provisioning_again_changes_nothing(store: Minio) -> None:
     before = [store.administer(what, "list", "--json") for what in ("user", "policy")]
-    store.provision(wanted(BUCKET, READERS, WRITES))
+    store.provision(wanted(STORE, READERS, WRITES))
     assert sorted("".join(before).splitlines()) == sorted(
         "".join(store.administer(what, "list", "--json") for what in ("user", "policy")).splitlines()
     )

@@ -20,7 +20,7 @@ from components.engines.llamacpp import LlamaCpp
 from components.engines.versions import LLAMACPP
 from components.gateway.versions import LITELLM
 from components.storage.provision import reader_user, wanted
-from components.storage.settings import Model
+from components.storage.settings import MinioStore, Model
 from components.storage.versions import FETCH
 from components.workload.pod import USER
 from tests.e2e.deployment import Deployment
@@ -29,13 +29,11 @@ from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine, Site
 from tests.hosts.mirror import Mirror
 from tests.hosts.needs import missing_for_llama_cpp
-from tests.object_store import S3Server, serve
-from toolchain import bring, catalogue
-from toolchain.download import Network
+from tests.minio import Minio, running
 
 pytestmark = pytest.mark.timeout(1800)  # llama.cpp is compiled the first time
 
-BUCKET, READER_KEY, FILE, PORT = "models", "reader-key-for-tests", "tiny.gguf", 30400
+BUCKET, FILE, PORT = "models", "tiny.gguf", 30400
 MODEL: Mapping[str, Any] = {"name": "tiny", "source": f"hf://test/tiny@{0:040}", "files": [FILE], "size": "8Mi"}
 READER = reader_user("all")
 ENGINES = {"home": "chat", "radeon": "legal", "geforce": "cyber"}
@@ -105,22 +103,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(place: Site, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+def store(place: Site, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
     """A store that the stack does not make itself, with the model in it."""
-    tools = {one.tool.name: one.path for one in bring.ensure(map(catalogue.named, ("minio", "mc")), Network())}
     tiny = Model.model_validate(MODEL)
-    with serve(tools["minio"], tmp_path_factory.mktemp("minio"), place.gateway) as server:
-        files = wanted(BUCKET, {"all": [tiny.directory]}, [])
-        server.provision(tools["mc"], tmp_path_factory.mktemp("provision"), files, {READER: READER_KEY})
-        server.put_model(BUCKET, tiny.prefix, {FILE: model.read_bytes()})
-        yield server
+    with running(tmp_path_factory.mktemp("minio"), place.gateway) as minio:
+        minio.provision(wanted(MinioStore(kind="minio", bucket=BUCKET), {"all": [tiny.directory]}, []))
+        minio.server.put_model(BUCKET, tiny.prefix, {FILE: model.read_bytes()})
+        yield minio
 
 
 @pytest.fixture(scope="module")
 def sites(
     new_host: NewHost,
     mirror: Mirror,
-    store: S3Server,
+    store: Minio,
     server_image: images.Layer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Sites:
@@ -136,16 +132,16 @@ def sites(
     before = {machine.hostname: onprem.looks(machine) for machine in machines}
     state = tmp_path_factory.mktemp("sites")
     deployment = onprem.created(state, settings(mirror, clusters, store), machines[0].private_key)
-    deployment.set_secret("storeSecretKey", READER_KEY)
+    deployment.set_secret("storeSecretKey", store.keys[READER])
     deployment.up()
     return Sites(clusters=clusters, before=before, deployment=deployment, mirror=mirror, outputs=deployment.outputs())
 
 
-def settings(mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], store: S3Server) -> dict[str, Any]:
+def settings(mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], store: Minio) -> dict[str, Any]:
     made = onprem.settings(
         mirror,
         clusters,
-        store={"kind": "external", "endpoint": store.url, "bucket": BUCKET, "accessKey": READER},
+        store={"kind": "external", "endpoint": store.server.url, "bucket": BUCKET, "accessKey": READER},
         models=[MODEL],
         engines=[engine(cluster, name) for cluster, name in ENGINES.items()],
         gateway={"litellm": {"replicas": 1, "nodePort": PORT}, "openWebui": None},

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from components.storage import policies
+from components.storage.sync.bucket import code
 
 BUCKET = "models"
 NAMES = st.text("ab-.", min_size=1, max_size=3)
@@ -124,7 +125,7 @@ def users() -> Iterator[dict[str, Any]]:
 def refused(request: Any, **arguments: Any) -> bool:
     with pytest.raises(ClientError) as problem:
         request(Bucket=BUCKET, **arguments)
-    return cast(Any, problem.value).response["Error"]["Code"] == "AccessDenied"
+    return code(problem.value) == "AccessDenied"
 
 
 @pytest.mark.parametrize("who", ["reader", "writer"])

@@ -92,12 +92,26 @@ from tests.unit.mistakes import Change, add, drop, put, told
         ),
         (put("store", "cluster", to="edge"), 'store.cluster "edge" is not a cluster; there are: dev'),
         (put("store", "size", to="9Ti"), 'store.size is 9Ti; the largest disk for it in "dev" has 1Ti'),
+        (
+            put("store", "buckets", to=[{"name": "backups"}, {"name": "backups", "quota": "1Ti"}]),
+            'store.buckets[1].name "backups" is taken: store.buckets[0] has it already',
+        ),
+        (
+            put("store", "buckets", to=[{"name": "inference-models", "purge": True}]),
+            "store.buckets[0].purge would delete all models; set another `bucket` for them first",
+        ),
         (put("store", to={"kind": "s3"}), "store.kind s3 belongs to the target eks; for dev, use minio or external"),
     ],
 )
 def test_parts_that_do_not_go_together_are_named(change: Change, expected: str) -> None:
     (found,) = told(change)
     assert found.startswith(f"inference:{expected}")
+
+
+def test_a_bucket_at_amazon_takes_no_quota() -> None:
+    quota = put("store", "buckets", to=[{"name": "backups", "quota": "1Ti"}])
+    (found,) = told(quota, stack="eks")
+    assert found.startswith("inference:store.buckets[0].quota Amazon S3 has no quotas; leave it out")
 
 
 @pytest.mark.parametrize(

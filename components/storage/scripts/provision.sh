@@ -1,11 +1,12 @@
 #!/bin/sh
 # Bring MinIO's buckets and users to what a directory says. Usage: provision.sh WANTED KEYS. Safe to run again.
-#   WANTED/buckets             a line each: NAME enable|suspend (versioning) QUOTA (bytes, or -)
+#   WANTED/buckets             a line each: NAME enable|suspend (versioning) or purge, and QUOTA in bytes, or -
 #   WANTED/BUCKET.lifecycle    its lifecycle rules as JSON; none when there is no such file
 #   WANTED/USER.policy         what a user may do, as JSON
 #   KEYS/USER                  the user's secret key
 # Needs MC_HOST_store (administrator's URL) in the environment. Users and policies called inference-engine-* and
-# inference-sync are ours, and go when they are not wanted; buckets stay. Uses only what MinIO's image has: no grep.
+# inference-sync are ours, and go when they are not wanted; buckets stay, but for those that say purge, which go with
+# all that is in them. Uses only what MinIO's image has: no grep.
 set -eu
 wanted=$1
 keys=$2
@@ -36,9 +37,13 @@ until mc ready store >/dev/null 2>&1; do
     sleep 1
 done
 
-while read -r bucket versioning quota <&3; do
+while read -r bucket what quota <&3; do
+    if [ "$what" = purge ]; then
+        ! mc stat "store/$bucket" >/dev/null 2>&1 || mc rb --force "store/$bucket"
+        continue
+    fi
     mc mb --ignore-existing "store/$bucket"
-    mc version "$versioning" "store/$bucket"
+    mc version "$what" "store/$bucket"
     if [ "$quota" = - ]; then
         mc quota clear "store/$bucket"
     else
