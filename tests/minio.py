@@ -65,5 +65,5 @@ def running(
 ) -> Generator[Minio]:
     """MinIO with its data below `directory`, until the block ends."""
     tools = {one.tool.name: one.path for one in bring.ensure(map(catalogue.named, ("minio", "mc")), Network())}
-    with serve(tools["minio"], directory, address, environment) as server:
+    with serve(tools["minio"], directory, address, environment=environment) as server:
         yield Minio(server, tools["mc"], directory / "provision")
