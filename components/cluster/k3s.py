@@ -56,6 +56,7 @@ class K3sCluster(pulumi.ComponentResource):
                 private_key=private_key,
                 peers=settings.nodes,
                 container_runtime=k3s.container_runtime,
+                cache=settings.cache.path if settings.cache else None,
                 opts=self._child,
             )
             for host in settings.nodes

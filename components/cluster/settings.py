@@ -19,7 +19,7 @@ from components.node.settings import (
     textual,
 )
 from components.node.versions import K3S
-from components.section import Labels, Name, Section, rule
+from components.section import Labels, Name, Quantity, Section, rule
 
 
 class Rotation(Section):
@@ -56,6 +56,19 @@ class K3s(Section):
     """New tokens and certificates; pods run on, and nodes take turns."""
 
 
+class ModelCache(Section):
+    """A directory of every node that its engines share: each model once, verified at every start of an engine."""
+
+    path: Annotated[
+        str,
+        StringConstraints(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,}$", max_length=200),
+        rule("an absolute path of two or more parts", example="/srv/model-cache"),
+    ] = "/var/lib/inference-models"
+    """Made on hosts over SSH, and removed with them; elsewhere it must be there and belong to user 10001."""
+    size: Quantity = Field(examples=["500Gi"])
+    """Most that all models in it may take; those used least recently go, and none that is in use."""
+
+
 class ClusterSettings(Section):
     """One Kubernetes cluster and its machines: `nodes` over SSH, `simulated` ones, or `nodeGroups` in a cloud."""
 
@@ -71,6 +84,8 @@ class ClusterSettings(Section):
     """Nodes of an embedded control plane: target `dev`."""
     node_groups: tuple[NodeGroup, ...] = ()
     """Groups of like machines: target `eks`."""
+    cache: ModelCache | None = None
+    """Where nodes keep models; when not set, each pod has copies of its own, which go with it."""
 
     @property
     def machines(self) -> tuple[Host | SimulatedHost | NodeGroup, ...]:

@@ -14,6 +14,7 @@ from components.node.settings import ContainerRuntime, Drivers, Host, Mirror
 from components.node.step import SCRIPTS, Step, inspect, run_step
 from components.node.system import AptSource, ServiceAccount, System
 from components.section import byte_count
+from components.workload.pod import USER
 
 
 class GpuNode(pulumi.ComponentResource):
@@ -36,9 +37,10 @@ class GpuNode(pulumi.ComponentResource):
         private_key: pulumi.Output[str],
         peers: Sequence[Host] = (),
         container_runtime: ContainerRuntime = "containerd",
+        cache: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`peers` are the nodes of its cluster, itself among them."""
+        """`peers` are the nodes of its cluster, itself among them; `cache` is the directory for models, if any."""
         super().__init__("inference:node:GpuNode", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self._name, self._host, self._child = name, host, child
@@ -63,6 +65,8 @@ class GpuNode(pulumi.ComponentResource):
             self.ready = self._run(account_step(system.service_account))
         if container_runtime == "docker":
             self.ready = self._run(docker_step(host))
+        if cache:
+            self.ready = self._run(cache_step(cache))
         self.register_outputs({})
 
     def _run(self, step: Step) -> remote.Command:
@@ -131,6 +135,12 @@ def docker_step(host: Host) -> Step:
     """The step that installs Docker, with NVIDIA's runtime where there are cards for it."""
     variables = {"NVIDIA": "yes" if host.accelerator.kind == "cuda" else ""}
     return Step(name="docker", script=SCRIPTS / "docker.sh", variables=variables)
+
+
+def cache_step(directory: str) -> Step:
+    """The step that makes the directory which engines share their models in."""
+    variables = {"DIRECTORY": directory, "OWNER": str(USER)}
+    return Step(name="cache", script=SCRIPTS / "cache.sh", variables=variables)
 
 
 def _source(source: AptSource) -> str:

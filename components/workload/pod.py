@@ -60,7 +60,7 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
         "args": list(container.args),
         "env": _environment(container),
         "ports": [{"name": name, "container_port": port, "protocol": "TCP"} for name, port in container.ports.items()],
-        "volume_mounts": [{"name": volume, "mount_path": path} for path, volume in container.mounts.items()],
+        "volume_mounts": [_mount(path, volume, container) for path, volume in container.mounts.items()],
         "resources": _resources(container),
         "security_context": {
             "allow_privilege_escalation": False,
@@ -69,6 +69,7 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
             "capabilities": {"drop": ["ALL"]},
         },
         "lifecycle": _drain() if container.ports else None,
+        "restart_policy": "Always" if container.sidecar else None,
         # Why a container ended is then in the pod's status, not only in its log.
         "termination_message_policy": "FallbackToLogsOnError",
     }
@@ -78,6 +79,10 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
         fields["readiness_probe"] = _probe(health.ready_path or health.path, health.port, period=5, failures=3)
         fields["liveness_probe"] = _probe(health.path, health.port, period=20, failures=3)
     return stated(fields)
+
+
+def _mount(path: str, volume: str, container: Container) -> kubernetes.core.v1.VolumeMountArgsDict:
+    return stated({"name": volume, "mount_path": path, "read_only": path in container.read_only or None})
 
 
 def _probe(path: str, port: int, *, period: int, failures: int) -> kubernetes.core.v1.ProbeArgsDict:

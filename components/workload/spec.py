@@ -106,11 +106,15 @@ class Container:
     ports: Mapping[str, int] = field(default_factory=dict[str, int])
     mounts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Volume name by mount path."""
+    read_only: Sequence[str] = ()
+    """Those of the mount paths that it may not write to."""
     health: Health | None = None
     devices: Mapping[str, int] = field(default_factory=dict[str, int])
     """Extended resources, for example `{"nvidia.com/gpu": 1}`."""
     writable_root: str | None = None
     """Why its root must be writable: an exception, shown on the object."""
+    sidecar: bool = False
+    """Among the init containers: begun in its turn, and kept running beside what follows until the pod ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
