@@ -26,6 +26,8 @@ class Hub:
     token: str | None = None
     """Who has it may read; anybody, if there is none."""
     gated: bool = False
+    card: dict[str, str] = field(default_factory=lambda: {"license": "apache-2.0"})
+    """Its README's first lines."""
     faults: list[Fault] = field(default_factory=list["Fault"])
     cdn: str = ""
     """Address that files are redirected to; the hub's own, when not set."""
@@ -35,7 +37,7 @@ class Hub:
     """Paths, in order."""
 
     def environment(self) -> dict[str, str]:
-        """What makes Hugging Face's client come here."""
+        """What makes clients come here."""
         return {"HF_ENDPOINT": self.address, "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
@@ -55,10 +57,12 @@ class Request(BaseHTTPRequestHandler):
         self.hub.requests.append(path)
         if any(fault(self) for fault in self.hub.faults):
             return
-        if not path.startswith("/cdn/") and self._refused():
+        if not path.startswith("/cdn/") and self._refused(path):
             return
         if path == f"/api/models/org/model/revision/{COMMIT}" or path == "/api/models/org/model/revision/main":
             self.answer(200, json.dumps(self._info()).encode(), {"Content-Type": "application/json"})
+        elif path == "/api/models/org/model/auth-check":
+            self.answer(200, b"", {})
         elif path.startswith(f"/org/model/resolve/{COMMIT}/"):
             self.answer(
                 302,
@@ -70,8 +74,10 @@ class Request(BaseHTTPRequestHandler):
         else:
             self.answer(404, b"", {"X-Error-Code": "EntryNotFound" if "/resolve/" in path else "RepoNotFound"})
 
-    def _refused(self) -> bool:
+    def _refused(self, path: str) -> bool:
         known = self.headers.get("Authorization") == f"Bearer {self.hub.token}"
+        if self.hub.gated and "/revision/" in path:
+            return False  # what a gated model consists of is no secret
         if self.hub.gated and not known:
             self.answer(403 if "Authorization" in self.headers else 401, b"", {"X-Error-Code": "GatedRepo"})
         elif self.hub.token and not known:
@@ -90,7 +96,8 @@ class Request(BaseHTTPRequestHandler):
             return listed
 
         siblings = [sibling(*file) for file in self.hub.files.items()]
-        return {"id": "org/model", "sha": COMMIT, "cardData": {"license": "apache-2.0"}, "siblings": siblings}
+        gated = "manual" if self.hub.gated else False
+        return {"id": "org/model", "sha": COMMIT, "gated": gated, "cardData": self.hub.card, "siblings": siblings}
 
     def content(self, whole: bytes) -> None:
         """A file's bytes, or those from where the client wants to go on."""

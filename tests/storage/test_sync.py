@@ -75,9 +75,10 @@ def test_a_file_that_is_shorter_than_listed_is_refused(home: Home) -> None:
 
 def test_a_gated_model_says_what_to_do(home: Home) -> None:
     home.hub.gated, home.hub.token = True, "right"
-    assert "is gated: set a token of an account that has accepted its licence" in home.refused()
-    assert "accept its licence at https://huggingface.co/org/model" in home.refused(HF_TOKEN="wrong")
-    home.assert_no_model()
+    page = "accept its licence at https://huggingface.co/org/model"
+    assert f"is gated: {page}, and set a token of that account in HF_TOKEN" in home.refused()
+    assert f"is gated: {page} with the account whose token is set" in home.refused(HF_TOKEN="wrong")
+    assert home.content() == {}
     home.sync(HF_TOKEN="right")
     home.assert_whole()
 

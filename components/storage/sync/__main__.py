@@ -15,6 +15,7 @@ from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
 )
 
 from . import commands
+from .address import KINDS, forms
 from .bucket import code
 from .manifest import Refused, Unusable
 
@@ -48,15 +49,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     sync = actions.add_parser("sync", help="bring a model to the bucket, whole and verified")
-    sync.add_argument("source", help="hf://ORG/REPO@COMMIT")
+    sync.add_argument("source", help=forms(KINDS))
     sync.add_argument("home", help="s3://BUCKET/PREFIX")
     sync.add_argument("--files", action="append", metavar="PATTERN", help="only these files (may be given again)")
+    sync.add_argument("--licence", action="append", metavar="NAME", help="refuse any other (may be given again)")
     sync.add_argument("--room", type=int, metavar="BYTES", help="refuse if the bucket would then hold more than this")
     sync.add_argument("--metrics-port", type=int, metavar="PORT", help="serve Prometheus' metrics meanwhile")
     sync.add_argument("--lease-seconds", type=float, metavar="SECONDS", help=argparse.SUPPRESS)
     sync.set_defaults(run=commands.sync)
-    resolve = actions.add_parser("resolve", help="the commit that a branch or a tag stands for now")
-    resolve.add_argument("source", help="hf://ORG/REPO@NAME")
+    resolve = actions.add_parser("resolve", help="pin a source: what a branch, tag, alias or latest version is now")
+    resolve.add_argument(
+        "source", help="hf://ORG/REPO@BRANCH, ngc://ORG/TEAM/MODEL, mlflow://MODEL@ALIAS or https://HOST/PATH/FILE"
+    )
     resolve.set_defaults(run=commands.resolve)
     verify = actions.add_parser("verify", help="read a model's files again and compare them with its manifest")
     verify.add_argument("home", help="s3://BUCKET/PREFIX")

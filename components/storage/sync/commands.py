@@ -1,40 +1,40 @@
 """What each action of the command line does; each gives the exit code."""
 
 import json
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from . import http, inspection
+from . import http, inspection, opening
 from .bucket import Bucket
 from .copying import AT_ONCE
 from .home import Home
-from .hub import Hub
 from .inspection import Difference, Kept
 from .lease import SECONDS, Lease
 from .manifest import LEASE, Refused
 from .progress import Progress, sized
-from .syncing import Sync
+from .syncing import Sync, Wanted
 
 
 def sync(arguments: Namespace) -> int:
     """From its source into the bucket."""
     home = _home(arguments.home)
-    source = _hub(arguments.source, arguments.files or ["*"])
+    wanted = Wanted(
+        files=tuple(arguments.files or ("*",)), licences=tuple(arguments.licence or ()), room=arguments.room
+    )
+    source = opening.opened(arguments.source, wanted.files, through=http.pool(2 * AT_ONCE))
     progress = Progress(home.prefix)
     lease = Lease(home.bucket, home.key(LEASE), arguments.lease_seconds or SECONDS)
     with progress.told(_say, arguments.metrics_port):
-        made = Sync(source, home, lease=lease, progress=progress, report=_say, room=arguments.room).run()
+        made = Sync(source, home, wanted, lease=lease, progress=progress, report=_say).run()
     _say(f"{home}: complete, {len(made.files)} files, {sized(made.size)}")
     return 0
 
 
 def resolve(arguments: Namespace) -> int:
     """A pinned source for one that moves."""
-    repository, _, name = str(arguments.source).removeprefix("hf://").partition("@")
-    print(f"hf://{repository}@{_hub(arguments.source, []).resolved(name or 'main')}")
+    print(opening.resolved(arguments.source, through=http.pool(1)))
     return 0
 
 
@@ -88,11 +88,6 @@ def _uri(uri: str) -> str:
     if not uri.removeprefix("s3://").strip("/") or not uri.startswith("s3://"):
         raise Refused(f"{uri}: is not s3://BUCKET/PREFIX")
     return uri.removeprefix("s3://")
-
-
-def _hub(text: str, files: list[str]) -> Hub:
-    repository, _, commit = text.removeprefix("hf://").partition("@")
-    return Hub(repository, commit, files=files, token=os.environ.get("HF_TOKEN"), through=http.pool(2 * AT_ONCE))
 
 
 def _row(model: Kept) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .bucket import Bucket, Listed
-from .manifest import COMPLETE, MANIFEST, OURS, File, Manifest, Seal, Unusable, digest, parsed, seal
+from .manifest import COMPLETE, MANIFEST, OURS, Manifest, Seal, Unusable, digest, parsed, seal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +31,11 @@ class Home:
             seal_text=self.bucket.read(self.key(COMPLETE)) if COMPLETE in there else None,
         )
 
-    def draft(self, manifest: Manifest) -> None:
-        """What is there so far of a model that is not complete."""
-        self.bucket.put(self.key(MANIFEST), manifest.text().encode())
-
     def complete(self, manifest: Manifest, etags: Mapping[str, str]) -> None:
         """All its files are there, and verified."""
-        self.draft(manifest)
-        sealed = Seal(manifest=digest(manifest.text()), etags=etags)
-        self.bucket.put(self.key(COMPLETE), sealed.text().encode())
+        text = manifest.text()
+        self.bucket.put(self.key(MANIFEST), text.encode())
+        self.bucket.put(self.key(COMPLETE), Seal(manifest=digest(text), etags=etags).text().encode())
 
     def withdraw(self, state: "State", damaged: Sequence[str] = ()) -> "State":
         """From now on the model is not complete. What is not as it was verified goes first, so that no later sync
@@ -82,20 +78,14 @@ class State:
             )
         return manifest
 
-    def drafted(self) -> Sequence[File]:
-        """Files that a sync had finished, as far as it took notes."""
-        try:
-            return parsed(self.manifest_text).files if self.manifest_text else ()
-        except Unusable:
-            return ()
-
     def manifest_is_changed(self) -> bool:
         """Whether it is not the one that was sealed."""
         return self.manifest_text is not None and self._seal().manifest != digest(self.manifest_text)
 
     def changed(self) -> list[str]:
         """Files that are gone or not what they were when the model was sealed."""
-        sizes = {} if self.manifest_is_changed() else {file.path: file.size for file in self.drafted()}
+        known = self.manifest_text is not None and not self.manifest_is_changed()
+        sizes = {file.path: file.size for file in parsed(self.manifest_text or b"").files} if known else {}
         return sorted(path for path, etag in self._seal().etags.items() if not self._is(path, etag, sizes.get(path)))
 
     def _is(self, path: str, etag: str, size: int | None) -> bool:

@@ -1,18 +1,25 @@
 """Bytes from a web server, whole or with an error: connections that break are taken up where they broke."""
 
+import json
+import re
 import time
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError
 
 from .manifest import Unusable
 
 CHUNK: Final = 2**20
 """Bytes read at a time."""
+MOST: Final = 64 * 2**20
+"""Bytes of an answer that is no model's file: a listing of several 100,000 files."""
 BREAKS: Final = 5
 """Connections in a row that break without bringing anything, before a file is given up."""
+NOT_FINAL: Final = (408, 425, 429)
+"""Refusals that another try may change."""
 RETRIES: Final = urllib3.Retry(
     total=10,
     redirect=5,
@@ -27,12 +34,13 @@ RETRIES: Final = urllib3.Retry(
 
 
 class Denied(Unusable):
-    """401, 403 or 404."""
+    """The server will not give this, however often it is asked: 401, 403, 404, 412 …"""
 
-    def __init__(self, url: str, status: int, code: str) -> None:
-        super().__init__(f"{url} answered {status}{f' ({code})' if code else ''}")
+    def __init__(self, url: str, status: int, code: str = "") -> None:
+        super().__init__(f"{named(url)} answered {status}{f' ({code})' if code else ''}")
         self.status = status
         self.code = code
+        """X-Error-Code, where the server sends one."""
 
 
 class Broken(Exception):
@@ -45,33 +53,110 @@ def pool(connections: int) -> urllib3.PoolManager:
     return urllib3.PoolManager(maxsize=connections, block=True, retries=RETRIES, timeout=timeout)
 
 
-def chunks(through: urllib3.PoolManager, url: str, headers: Mapping[str, str], *, size: int | None) -> Iterator[bytes]:
-    """A file's bytes in order: `size` of them, where it is known."""
-    start, breaks = 0, 0
+def named(url: str) -> str:
+    """The URL as it may be shown: what follows `?` can be a signature, and before `@` a password."""
+    return re.sub("//[^/@]*@", "//", url.partition("?")[0])
+
+
+def document(through: urllib3.PoolManager, url: str, headers: Mapping[str, str]) -> Any:
+    """What a server answers in JSON."""
+    text = content(through, url, headers)
+    try:
+        return json.loads(text)
+    except ValueError as problem:
+        raise Unusable(f"{named(url)} did not answer in JSON: is it the right address?") from problem
+
+
+@contextmanager
+def understood(url: str) -> Generator[None]:
+    """Where an answer is read: one that has another form than expected is Unusable."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as problem:
+        raise Unusable(f"{named(url)} answered in a form that is not known: {problem!r}") from problem
+
+
+def content(through: urllib3.PoolManager, url: str, headers: Mapping[str, str]) -> bytes:
+    """A small answer, whole."""
+    held = bytearray()
+    for chunk in chunks(through, url, headers, size=None):
+        held += chunk
+        if len(held) > MOST:
+            raise Unusable(f"{named(url)} answered with more than {MOST // 2**20} MiB: is it the right address?")
+    return bytes(held)
+
+
+def size(through: urllib3.PoolManager, url: str, headers: Mapping[str, str]) -> int | None:
+    """Bytes of a file, where its server tells them before it is read. Denied where it cannot be had."""
+    try:
+        response = through.request("HEAD", url, headers={**headers, "Accept-Encoding": "identity"})
+    except HTTPError as problem:
+        raise Unusable(f"{named(url)} cannot be read: {_reason(problem)}") from problem
+    if response.status in (401, 403, 404, 410):
+        raise Denied(url, response.status, response.headers.get("X-Error-Code", ""))
+    length = response.headers.get("Content-Length", "")
+    return int(length) if response.status == 200 and length.isdecimal() else None
+
+
+def chunks(
+    through: urllib3.PoolManager, where: str | Callable[[], str], headers: Mapping[str, str], *, size: int | None
+) -> Iterator[bytes]:
+    """A file's bytes in order: `size` of them, where it is known. `where` is asked again where a URL expires."""
+    start, breaks, tag = 0, 0, ""
     while True:
+        url = where if isinstance(where, str) else where()
         try:
-            for chunk in _body(through, url, headers, start):
+            response = _answer(through, url, headers, start, tag)
+            tag = response.headers.get("ETag", "")
+            for chunk in _body(response, start):
                 start, breaks = start + len(chunk), 0
                 yield chunk
             if size is None or start >= size:
                 return
-            raise Broken(f"{url} ended after {start} of {size} bytes")
+            raise Broken(f"it ended after {start} of {size} bytes")
         except (Broken, HTTPError) as problem:
             breaks += 1
-            if breaks == BREAKS or isinstance(problem, MaxRetryError):
-                raise Unusable(f"{url} cannot be read: {problem}") from problem
+            if breaks == BREAKS or isinstance(problem, MaxRetryError | LocationValueError):
+                raise Unusable(f"{named(url)} cannot be read: {_reason(problem)}") from problem
             time.sleep(0.2 * 2**breaks)
 
 
-def _body(through: urllib3.PoolManager, url: str, headers: Mapping[str, str], start: int) -> Iterator[bytes]:
-    ranged = {"Range": f"bytes={start}-"} if start else {}
-    asked = {**headers, **ranged, "Accept-Encoding": "identity"}
+def _answer(
+    through: urllib3.PoolManager, url: str, headers: Mapping[str, str], start: int, tag: str
+) -> urllib3.BaseHTTPResponse:
+    asked = {**headers, "Accept-Encoding": "identity"}
+    if start:
+        asked["Range"] = f"bytes={start}-"
+        if tag and not tag.startswith("W/"):
+            asked["If-Range"] = tag
     response = through.request("GET", url, headers=asked, preload_content=False)
+    problem: Exception | None = None
+    if 400 <= response.status < 500 and response.status not in NOT_FINAL:
+        problem = Denied(url, response.status, response.headers.get("X-Error-Code", ""))
+    elif response.status != 200 and not (start and response.status == 206):
+        problem = Broken(f"it answered {response.status}")
+    elif start and tag != response.headers.get("ETag", ""):
+        problem = Unusable(f"{named(url)} has changed while it was read; try again")
+    elif response.status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+        problem = Broken(f"it answered with other bytes than those from {start} on")
+    if problem:
+        response.close()
+        raise problem
+    return response
+
+
+def _body(response: urllib3.BaseHTTPResponse, start: int) -> Iterator[bytes]:
+    """From `start` on, also where the server began at the first byte again."""
+    skipped = 0 if response.status == 206 else start
     try:
-        if response.status in (401, 403, 404, 410):
-            raise Denied(url, response.status, response.headers.get("X-Error-Code", ""))
-        if response.status != (206 if start else 200):
-            raise Broken(f"{url} answered {response.status}")
-        yield from response.stream(CHUNK)
+        for chunk in response.stream(CHUNK):
+            if new := chunk[skipped:]:
+                yield new
+            skipped = max(0, skipped - len(chunk))
     finally:
         response.close() if response.length_remaining else response.release_conn()
+
+
+def _reason(problem: Exception) -> Exception | None:
+    # urllib3 puts the whole URL into this one's text.
+    return problem.reason if isinstance(problem, MaxRetryError) else problem

@@ -1,33 +1,25 @@
-"""Models on the Hugging Face hub, or on any server that speaks its API (HF_ENDPOINT)."""
+"""Models on the Hugging Face hub, or on any server that speaks its API.
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from fnmatch import fnmatch
-from typing import Any, TypeVar, cast
+Facts from huggingface_hub 2.4.0 (`HfApi.model_info`, `HfApi.auth_check`, `hf_hub_url`, `hf_raise_for_status`). Its own
+client is not used: it would write files to a disk before they can go on to the bucket. Files on Xet come by plain HTTP
+as all others do: the hub redirects those who do not ask for Xet to a server that puts them together.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
 
 import urllib3
-from huggingface_hub import HfApi, hf_hub_url
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
-from huggingface_hub.utils import build_hf_headers  # pyright: ignore[reportUnknownVariableType]
 
 from . import http
-from .manifest import Refused, Unusable, inside
-from .source import Offered
+from .manifest import Refused, Unusable
+from .source import Offered, chosen
 
-TRIES = 6
-CODES: Mapping[type[HfHubHTTPError], str] = {
-    GatedRepoError: "GatedRepo",
-    RevisionNotFoundError: "RevisionNotFound",
-    RepositoryNotFoundError: "RepoNotFound",
-}
-"""The hub's own codes for its refusals, by what its client makes of them; the first that fits."""
-_Answer = TypeVar("_Answer")
+HUB = "https://huggingface.co"
 
 
 class Hub:
-    """One repository at one commit. Bytes come by plain HTTP, straight on to the bucket: the hub's own client would
-    first write them to a disk.
-    """
+    """One repository at one commit."""
 
     licence: str | None = None
 
@@ -37,88 +29,93 @@ class Hub:
         commit: str,
         *,
         files: Sequence[str] = ("*",),
+        endpoint: str = HUB,
         token: str | None,
         through: urllib3.PoolManager,
     ) -> None:
         self.text, self.revision = f"hf://{repository}@{commit}", commit
-        self.patterns: Sequence[str] = tuple(files)
-        self._repository, self._token, self._through = repository, token, through
-        self._headers = build_hf_headers(token=token or False)
+        self._repository, self._patterns, self._through = repository, files, through
+        self._endpoint, self._headers = endpoint.rstrip("/"), {"Authorization": f"Bearer {token}"} if token else {}
 
     def offered(self) -> Sequence[Offered]:
         """All files that the patterns choose."""
-        info = cast(
-            Any,
-            self._asked(
-                lambda: HfApi().model_info(
-                    self._repository, revision=self.revision, files_metadata=True, token=self._token or False
-                )
-            ),
-        )
-        if info.sha != self.revision:
-            raise Unusable(f"{self.text}: the hub answered with commit {info.sha}")
-        self.licence = getattr(info.card_data, "license", None) if info.card_data else None
-        chosen = [one for one in info.siblings or () if any(fnmatch(one.rfilename, wanted) for wanted in self.patterns)]
-        if not chosen:
-            raise Refused(f"{self.text}: no file matches {', '.join(self.patterns)}")
-        return [
-            Offered(
-                path=inside(one.rfilename),
-                size=one.size,
-                sha256=one.lfs.sha256 if one.lfs else None,
-                git_blob=None if one.lfs else one.blob_id,
-            )
-            for one in chosen
-        ]
+        info = self._info(self.revision, blobs=True)
+        with http.understood(self._endpoint):
+            if info["sha"] != self.revision:
+                raise Unusable(f"{self.text}: the hub answered with commit {info['sha']}")
+            self.licence = _licence(info.get("cardData") or {})
+            files = chosen([_file(one) for one in info["siblings"]], self._patterns, self.text)
+        if info.get("gated"):
+            self._check_gate()
+        return files
 
     def chunks(self, file: Offered) -> Iterator[bytes]:
         """As the hub serves them, from wherever it redirects to."""
-        url = hf_hub_url(self._repository, file.path, revision=self.revision)
+        url = f"{self._endpoint}/{self._repository}/resolve/{self.revision}/{quote(file.path)}"
         try:
             yield from http.chunks(self._through, url, self._headers, size=file.size)
         except http.Denied as problem:
-            raise self._refusal(problem.status, problem.code) from problem
+            raise self._refusal(problem) from problem
 
-    def resolved(self, name: str) -> str:
-        """The commit that a branch or a tag stands for now."""
-        info = self._asked(lambda: HfApi().model_info(self._repository, revision=name, token=self._token or False))
-        return str(cast(Any, info).sha)
+    def resolved(self) -> str:
+        """The same repository at the commit that its branch or tag stands for now."""
+        with http.understood(self._endpoint):
+            return f"hf://{self._repository}@{self._info(self.revision)['sha']}"
 
-    def _asked(self, question: Callable[[], _Answer]) -> _Answer:
-        for attempt in range(TRIES):
-            try:
-                return question()
-            except (RepositoryNotFoundError, RevisionNotFoundError) as problem:
-                code = next(name for kind, name in CODES.items() if isinstance(problem, kind))
-                raise self._refusal(problem.response.status_code, code) from problem
-            except HfHubHTTPError as problem:
-                status = problem.response.status_code
-                if status in (401, 403):
-                    raise self._refusal(status, "") from problem
-                if attempt == TRIES - 1 or (status < 500 and status != 429):
-                    raise Unusable(f"{self.text}: the hub answered {status}") from problem
-                time.sleep(_seconds(problem.response.headers.get("Retry-After")) or 2**attempt)
-        raise AssertionError("unreachable")
+    def _info(self, revision: str, *, blobs: bool = False) -> Any:
+        url = f"{self._endpoint}/api/models/{self._repository}/revision/{quote(revision, safe='')}"
+        try:
+            return http.document(self._through, url + ("?blobs=true" if blobs else ""), self._headers)
+        except http.Denied as problem:
+            raise self._refusal(problem) from problem
 
-    def _refusal(self, status: int, code: str) -> Refused:
-        match code:
+    def _check_gate(self) -> None:
+        url = f"{self._endpoint}/api/models/{self._repository}/auth-check"
+        try:
+            http.content(self._through, url, self._headers)
+        except http.Denied as problem:
+            raise self._refusal(problem) from problem
+
+    def _refusal(self, denied: http.Denied) -> Unusable:
+        given = "Authorization" in self._headers
+        match denied.code:
             case "GatedRepo":
+                page = f"{HUB}/{self._repository}"
                 why = (
-                    "is gated: accept its licence at "
-                    f"https://huggingface.co/{self._repository} with the account whose token is set"
-                    if self._token
-                    else "is gated: set a token of an account that has accepted its licence"
+                    f"is gated: accept its licence at {page} with the account whose token is set"
+                    if given
+                    else f"is gated: accept its licence at {page}, and set a token of that account in HF_TOKEN"
                 )
             case "RevisionNotFound":
-                why = "has no such commit"
+                why = "has no such commit, branch or tag"
             case "EntryNotFound":
                 why = "has a file less than it lists: try again, or pin another commit"
-            case _ if status == 401 and self._token:
-                why = "refuses the token: it is wrong, expired, or may not read this repository"
+            case "DisabledRepo":
+                why = "has been disabled by the hub: pin another model"
+            case _ if given and denied.status == 401:
+                why = "refuses the token in HF_TOKEN: it is wrong, expired, or may not read this repository"
+            case _ if given and denied.status == 403:
+                why = "may not be read with the token in HF_TOKEN: give that token the right to read this repository"
+            case _ if denied.status in (401, 403, 404):
+                why = "does not exist, or is private: check its name, and that HF_TOKEN has a token which may read it"
             case _:
-                why = "does not exist, or is private: check its name, and that a token is set which may read it"
+                return Unusable(f"{self.text}: {denied}")
         return Refused(f"{self.text}: {why}")
 
 
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isdigit() else None
+def _file(listed: Any) -> Offered:
+    lfs: Any = listed.get("lfs")
+    return Offered(
+        path=listed["rfilename"],
+        size=listed["size"],
+        sha256=lfs["sha256"] if lfs else None,
+        git_blob=None if lfs else listed["blobId"],
+    )
+
+
+def _licence(card: Any) -> str | None:
+    """A card's `license`, or what it calls it where that is `other`."""
+    licence: Any = card.get("license")
+    if licence == "other":
+        licence = card.get("license_name") or licence
+    return licence if licence is None or isinstance(licence, str) else ", ".join(map(str, licence))

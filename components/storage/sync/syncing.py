@@ -1,58 +1,67 @@
 """One model's way home: once, whole and verified, however often it is begun."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from threading import Lock
+from dataclasses import dataclass
 
-from .bucket import PART, SHA256
+from .bucket import SHA256
 from .copying import AT_ONCE, Copied, Copying
 from .home import Home, State
 from .lease import Lease
 from .manifest import File, Manifest, Refused, Unusable
 from .progress import Progress, sized
-from .source import Offered, Source
+from .source import Offered, Source, accepted
 
 Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What of a source is wanted, and on which conditions."""
+
+    files: tuple[str, ...] = ("*",)
+    """Shell patterns."""
+    licences: tuple[str, ...] = ()
+    """Those that are accepted; any when empty."""
+    room: int | None = None
+    """Bytes that the bucket may hold, if that is known."""
 
 
 class Sync:
     """What is there already, and was verified, is not asked for again."""
 
     def __init__(
-        self,
-        source: Source,
-        home: Home,
-        *,
-        lease: Lease,
-        progress: Progress,
-        report: Report,
-        room: int | None = None,
+        self, source: Source, home: Home, wanted: Wanted, *, lease: Lease, progress: Progress, report: Report
     ) -> None:
-        """`room` is how many bytes the bucket may hold, if that is known."""
-        self._source, self._home, self._lease, self._room = source, home, lease, room
+        self._source, self._home, self._lease, self._wanted = source, home, lease, wanted
         self._report, self._progress = report, progress
         self._copying = Copying(source, home.bucket, lease=lease, progress=progress)
-        self._draft: dict[str, File] = {}
-        self._drafting = Lock()
 
     def run(self) -> Manifest:
         """Complete and verified when this returns; when it raises, the model is not complete."""
         with self._lease.holding(self._report):
             state = self._home.state()
-            if known := self._wanted(state):
+            if known := self._known(state):
                 self._report(f"complete already: {len(known.files)} files")
                 return known
             state = self._home.withdraw(state)
             offered = self._source.offered()
+            accepted(self._source.licence, self._wanted.licences, self._source.text)
             trusted = self._trusted(offered, state)
             self._fits(offered, trusted)
             copied = [*trusted.values(), *self._copied([one for one in offered if one.path not in trusted])]
             self._lease.check()
-            manifest = self._manifest(one.file for one in copied)
+            manifest = Manifest(
+                source=self._source.text,
+                revision=self._source.revision,
+                licence=self._source.licence,
+                patterns=self._wanted.files,
+                files=tuple(sorted((one.file for one in copied), key=lambda file: file.path)),
+            )
             self._home.complete(manifest, {one.file.path: one.etag for one in copied})
             return manifest
 
-    def _wanted(self, state: State) -> Manifest | None:
+    def _known(self, state: State) -> Manifest | None:
         """What is there, if it is complete and what was asked for."""
         if state.seal_text is None:
             return None
@@ -63,29 +72,28 @@ class Sync:
         except Unusable as problem:
             self._report(f"not complete any more: it {problem}")
             return None
-        if (manifest.source, manifest.patterns) == (self._source.text, tuple(self._source.patterns)):
+        if manifest.source != self._source.text:
+            raise Refused(f"{self._home} holds {manifest.source}; give {self._source.text} another revision or name")
+        accepted(manifest.licence, self._wanted.licences, self._source.text)
+        if manifest.patterns == self._wanted.files:
             return manifest
         self._report("other files of it are wanted now")
         return None
 
     def _trusted(self, offered: Sequence[Offered], state: State) -> Mapping[str, Copied]:
-        """What an earlier sync had finished, as far as the source still agrees."""
-        self._draft = {file.path: file for file in state.drafted()}
+        """What an earlier sync had finished, as far as a hash of the source's own says that it has not changed since."""
 
         def known(one: Offered) -> Copied | None:
-            there, drafted = state.files.get(one.path), self._draft.get(one.path)
+            there = state.files.get(one.path)
             if there is None or one.size not in (None, there.size):
                 return None
             sha256 = (self._home.bucket.metadata(there.key) or {}).get(SHA256)
-            if sha256 is None and drafted and drafted.size == there.size:
-                sha256 = drafted.sha256
-            if sha256 is None or one.sha256 not in (None, sha256):
+            if sha256 is None or not (one.sha256 == sha256 or one.git_blob):
                 return None
             return Copied(file=File(path=one.path, size=there.size, sha256=sha256), etag=there.etag)
 
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look") as pool:
             trusted = {one.file.path: one for one in pool.map(known, offered) if one}
-        self._draft = {path: one.file for path, one in trusted.items()}
         for path in trusted:
             self._report(f"{path}: there already")
         return trusted
@@ -93,13 +101,13 @@ class Sync:
     def _fits(self, offered: Sequence[Offered], trusted: Mapping[str, Copied]) -> None:
         needed = sum(one.size or 0 for one in offered if one.path not in trusted)
         self._progress.expect(needed)
-        if self._room is None:
+        if self._wanted.room is None:
             return
         used = sum(one.size for one in self._home.bucket.objects())
-        if used + needed > self._room:
+        if used + needed > self._wanted.room:
             raise Refused(
                 f"needs {sized(needed)} more, and s3://{self._home.bucket.name} holds {sized(used)} of at most "
-                f"{sized(self._room)}: make it larger, or remove a model from it"
+                f"{sized(self._wanted.room)}: make it larger, or remove a model from it"
             )
 
     def _copied(self, missing: Sequence[Offered]) -> Sequence[Copied]:
@@ -116,21 +124,4 @@ class Sync:
     def _one(self, offered: Offered) -> Copied:
         copied = self._copying.copy(offered, self._home.key(offered.path))
         self._report(f"{offered.path}: {copied.file.size} bytes, verified")
-        if offered.sha256 is None and copied.file.size >= PART:
-            self._note(copied.file)
         return copied
-
-    def _note(self, file: File) -> None:
-        """An upload in parts cannot say what it hashes to when nobody knew that at its beginning: a draft does."""
-        with self._drafting:
-            self._draft[file.path] = file
-            self._home.draft(self._manifest(self._draft.values()))
-
-    def _manifest(self, files: Iterable[File]) -> Manifest:
-        return Manifest(
-            source=self._source.text,
-            revision=self._source.revision,
-            licence=self._source.licence,
-            patterns=tuple(self._source.patterns),
-            files=tuple(sorted(files, key=lambda file: file.path)),
-        )
