@@ -81,7 +81,7 @@ class Sync:
         return None
 
     def _trusted(self, offered: Sequence[Offered], state: State) -> Mapping[str, Copied]:
-        """What an earlier sync had finished, as far as a hash of the source's own says that it has not changed since."""
+        """What an earlier sync had finished, where the source's own hashes say that it has not changed since."""
 
         def known(one: Offered) -> Copied | None:
             there = state.files.get(one.path)
