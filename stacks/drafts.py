@@ -13,7 +13,7 @@ from components.engines import AnyEngine
 from components.gateway.settings import Gateway
 from components.node.settings import Capacity, Host, Mirror, NodeGroup, SimulatedHost
 from components.node.system import System
-from components.storage.settings import ExternalStore, MinioStore, Model, S3Store, Store
+from components.storage.settings import ExternalStore, MinioStore, Model, S3Store, Sources, Store
 from stacks.problems import Place, closest
 from stacks.schema import Setting, find
 from stacks.settings import Settings, Target
@@ -28,6 +28,7 @@ _MOST_MENDED = 100
 _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 _CLUSTER: TypeAdapter[ClusterSettings] = TypeAdapter(ClusterSettings)
+_SOURCES: TypeAdapter[Sources] = TypeAdapter(Sources)
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 _ENGINE: TypeAdapter[AnyEngine] = TypeAdapter(AnyEngine)
 _STORE: TypeAdapter[AnyStore] = TypeAdapter(Store)
@@ -86,6 +87,7 @@ class Draft:
     models: Parts[Model] | None
     engines: Parts[AnyEngine] | None
     store: Part[AnyStore]
+    sources: Part[Sources]
     gateway: Part[Gateway | None]
     system: Part[System]
     k3s: Part[K3s]
@@ -133,6 +135,7 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         models=_parts(_MODEL, raw, "models"),
         engines=_parts(_ENGINE, raw, "engines"),
         store=_part(_STORE, raw.get("store", {"kind": "minio"}), ("store",)),
+        sources=_part(_SOURCES, raw.get("sources", {}), ("sources",)),
         gateway=_part(_GATEWAY, raw.get("gateway", {}), ("gateway",)),
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),

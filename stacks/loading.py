@@ -87,11 +87,19 @@ def _misplaced(raw: Mapping[str, object], hidden: Collection[str], stack: str | 
 
 
 def _missing(draft: Draft, raw: Mapping[str, object], stack: str | None) -> Iterator[Problem]:
-    store = draft.store.value
-    if not isinstance(store, ExternalStore) or not draft.store.knows("kind") or draft.rehearsal:
-        return
-    for key, needed in {"storeSecretKey": True, "storeWriterSecretKey": store.writer_access_key is not None}.items():
-        if needed and key not in raw:
+    store, sources = draft.store, draft.sources
+    external = store.value if isinstance(store.value, ExternalStore) and store.knows("kind") else None
+    needed = {
+        "storeSecretKey": external,
+        "storeWriterSecretKey": external and store.knows("writerAccessKey") and external.writer_access_key,
+        "sourceSecretKey": sources.value and sources.knows("s3") and sources.value.s3,
+        "mlflowToken": sources.value
+        and sources.knows("mlflow")
+        and sources.value.mlflow
+        and sources.value.mlflow.username,
+    }
+    for key in needed if not draft.rehearsal else ():
+        if needed[key] and key not in raw:
             yield Problem(place=(key,), message=f"the secret is missing; run: {set_command(key, stack)}")
 
 

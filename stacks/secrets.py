@@ -24,7 +24,10 @@ SECRETS: Mapping[str, Secret] = {
     "sshPrivateKey": Secret(
         meaning="Private key of the `user` on every host, for the target `onprem`.", source=" < ~/.ssh/id_ed25519"
     ),
-    "huggingFaceToken": Secret(meaning="Token for gated models on Hugging Face."),
+    "huggingFaceToken": Secret(meaning="Token for gated and private models on Hugging Face, sources `hf://`."),
+    "ngcApiKey": Secret(meaning="API key for private models in NVIDIA's registry, sources `ngc://`."),
+    "mlflowToken": Secret(meaning="Token for MLflow, or the password of `sources.mlflow.username`."),
+    "sourceSecretKey": Secret(meaning="Secret of the user who reads from `sources.s3` (its `accessKey`)."),
 }
 """By configuration key, without `inference:`."""
 

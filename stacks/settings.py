@@ -10,7 +10,7 @@ from components.gateway.settings import Gateway
 from components.node.settings import Drivers, Mirror
 from components.node.system import System
 from components.section import Section
-from components.storage.settings import MinioStore, Model, Store
+from components.storage.settings import MinioStore, Model, Sources, Store
 from components.workload.namespace import Quota
 
 Target = Literal["dev", "onprem", "eks"]
@@ -27,6 +27,8 @@ class Settings(Section):
     """Kubernetes clusters and their machines."""
     store: Store = MinioStore(kind="minio")
     """Where models are kept."""
+    sources: Sources = Sources()
+    """Servers that models come from, where they are not those that everybody uses."""
     models: tuple[Model, ...] = ()
     """Models and their pinned sources."""
     engines: tuple[AnyEngine, ...] = ()

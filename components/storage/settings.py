@@ -2,13 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints, field_validator
 
 from components.section import Labels, Name, Quantity, Section, rule
+from components.storage.sync.address import IN_SETTINGS, Address, forms, parsed, unpinned
+from components.storage.sync.manifest import Unusable
 from components.workload.spec import NodePort
 
-HUB_SOURCE = r"hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*@[0-9a-f]{40}"
-BUCKET_SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9._/-]+@[A-Za-z0-9._-]+"
+
+def _pinned(given: object) -> object:
+    """Refuses what may change with the command that pins it; of anything else, the pattern says what it must be."""
+    try:
+        found = parsed(given, IN_SETTINGS) if isinstance(given, str) else None
+    except Unusable:
+        return given
+    if found and not found.pinned:
+        raise ValueError(unpinned(found))
+    return given
+
 
 BucketName = Annotated[
     str,
@@ -22,14 +33,19 @@ Endpoint = Annotated[
     StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", max_length=300),
     rule("a URL of host and port, without a path", example="https://s3.lan:9000"),
 ]
+Region = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9-]{2,32}$"), rule("a region's name", example="eu-central-1")
+]
 Source = Annotated[
     str,
-    StringConstraints(pattern=rf"^({HUB_SOURCE}|{BUCKET_SOURCE})$", max_length=500),
-    rule(
-        "hf://ORG/REPO@COMMIT with the 40 digits of a commit, which `git ls-remote https://huggingface.co/ORG/REPO` "
-        "shows, or s3://BUCKET/PREFIX@REVISION",
-        example="hf://org/repo@0123456789abcdef0123456789abcdef01234567",
-    ),
+    BeforeValidator(_pinned),
+    StringConstraints(pattern=f"^({'|'.join(kind.pattern for kind in IN_SETTINGS)})$", max_length=500),
+    rule(f"one of {forms(IN_SETTINGS)}", example="hf://org/repo@0123456789abcdef0123456789abcdef01234567"),
+]
+Licence = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 .,_+-]*$", max_length=100),
+    rule("a licence as its source names it", example="apache-2.0"),
 ]
 
 AccessKeyId = Annotated[
@@ -65,9 +81,7 @@ class Buckets(Section):
 
     bucket: BucketName = "inference-models"
     """Where models live, as `<domain>/<model>/<revision>/`."""
-    region: Annotated[
-        str, StringConstraints(pattern=r"^[a-z0-9-]{2,32}$"), rule("a region's name", example="eu-central-1")
-    ] = "us-east-1"
+    region: Region = "us-east-1"
     """Region that requests are signed for; stores of your own take any."""
 
 
@@ -137,6 +151,44 @@ class ExternalStore(Buckets):
 Store = Annotated[MinioStore | S3Store | ExternalStore, Field(discriminator="kind")]
 
 
+class MlflowServer(Section):
+    """An MLflow registry, for sources `mlflow://MODEL@VERSION`."""
+
+    url: Endpoint = Field(examples=["https://mlflow.lan"])
+    """Its address."""
+    username: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$", max_length=100),
+            rule("a user name: letters, digits, . _ @ -", example="sync"),
+        ]
+        | None
+    ) = None
+    """Whose password `pulumi config set --secret inference:mlflowToken` sets; that is a token when not set."""
+
+
+class SourceStore(Section):
+    """Where `s3://BUCKET/PREFIX@REVISION` is, if not in the store that models come to."""
+
+    endpoint: Endpoint = Field(examples=["https://s3.eu-central-1.amazonaws.com"])
+    """S3 endpoint."""
+    region: Region = "us-east-1"
+    """Region that requests are signed for."""
+    access_key: AccessKeyId
+    """Access key ID of a read-only user. Its secret: `pulumi config set --secret inference:sourceSecretKey`."""
+
+
+class Sources(Section):
+    """Servers that models come from."""
+
+    hugging_face: Endpoint | None = None
+    """A mirror of Hugging Face; the hub itself when not set."""
+    mlflow: MlflowServer | None = None
+    """An MLflow registry."""
+    s3: SourceStore | None = None
+    """Another object store; the one that models come to when not set."""
+
+
 class Model(Section):
     """A model and its pinned source."""
 
@@ -145,22 +197,32 @@ class Model(Section):
     domain: Name = "general"
     """What the model is for: legal, healthcare, financial, cyber, general, or any other name."""
     source: Source
-    """`hf://ORG/REPO@COMMIT` (the 40 digits of a commit: branches and tags move) or `s3://BUCKET/PREFIX@REVISION`."""
+    """Where it comes from, pinned: what moves, a branch or an alias, is pinned by
+    `python -m components.storage.sync resolve SOURCE`. `@REVISION` is a name that you give to what is there now.
+    """
     files: tuple[FilePattern, ...] = ("*",)
     """Which files of the source belong to the model, as shell patterns."""
+    licences: tuple[Licence, ...] = ()
+    """Licences that it may have, as its source names them; any when not set. Another one is not synced."""
     size: Quantity = "20Gi"
     """All its files together: sizes caches and the time an engine gets to start."""
 
-    @model_validator(mode="after")
-    def _stay_inside(self) -> "Model":
-        if any(".." in part for part in (self.source, *self.files)):
+    @field_validator("files")
+    @classmethod
+    def _stay_inside(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        if any(".." in pattern for pattern in files):
             raise ValueError("must not contain '..'")
-        return self
+        return files
+
+    @property
+    def address(self) -> Address:
+        """Its source, taken apart."""
+        return parsed(self.source, IN_SETTINGS)
 
     @property
     def revision(self) -> str:
-        """The pinned revision: a commit, or the name given behind `@`."""
-        return self.source.rpartition("@")[2]
+        """What its source is pinned to: a commit, a version, a file's SHA-256, or the name given behind `@`."""
+        return self.address["revision"]
 
     @property
     def directory(self) -> str:

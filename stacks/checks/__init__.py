@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from stacks.checks import engines, machines, names, node_ports, resources, store
+from stacks.checks import engines, machines, models, names, node_ports, resources, store
 from stacks.drafts import Draft
 from stacks.problems import Problem
 
@@ -18,6 +18,8 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     machines.log_in_as_someone_else_than_the_service_account,
     machines.pull_their_images_with_what_can,
     machines.have_addresses_for_their_firewall,
+    models.come_from_a_server_with_an_address,
+    models.come_from_a_node_that_is_there,
     engines.name_what_exists,
     engines.have_an_image,
     engines.fit_a_node,

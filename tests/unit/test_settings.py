@@ -89,10 +89,14 @@ def test_the_shipped_settings_have_no_problems(stack: str) -> None:
         ),
         (
             put("models", 0, "source", to="hf://org/repo@main"),
-            'inference:models[0].source "hf://org/repo@main" must be hf://ORG/REPO@COMMIT with the 40 digits of a '
-            "commit, which `git ls-remote https://huggingface.co/ORG/REPO` shows, or s3://BUCKET/PREFIX@REVISION",
+            'inference:models[0].source "hf://org/repo@main" is not pinned: a branch or a tag moves; get what to write '
+            "with: python -m components.storage.sync resolve hf://org/repo@main",
         ),
-        (put("models", 0, "files", to=["../x"]), "inference:models[0] must not contain '..'"),
+        (
+            put("models", 0, "source", to="hf:/org/repo"),
+            'inference:models[0].source "hf:/org/repo" must be one of hf://ORG/REPO@COMMIT, ngc://ORG/TEAM/MODEL:VERS',
+        ),
+        (put("models", 0, "files", to=["../x"]), "inference:models[0].files must not contain '..'"),
         (put("gateway", "openWebui", "placement", to="sidecar"), "inference:gateway a sidecar keeps its data on one"),
     ],
 )

@@ -11,7 +11,9 @@ RESOLVE: Final = "python -m components.storage.sync resolve"
 _WORD: Final = "[A-Za-z0-9][A-Za-z0-9._-]*"
 _REVISION: Final = "[A-Za-z0-9][A-Za-z0-9._+-]*"
 """Becomes a directory's name."""
-_PATH: Final = "[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*"
+_NAME: Final = "[A-Za-z0-9._+-]*[A-Za-z0-9_+-][A-Za-z0-9._+-]*"
+"""Of a file or directory, and so not of dots alone."""
+_PATH: Final = f"{_NAME}(?:/{_NAME})*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +119,6 @@ def parsed(text: str, kinds: tuple[Kind, ...] = KINDS) -> Address:
     kind = next((kind for kind in kinds if kind.scheme == scheme), None)
     if kind is None:
         raise Unusable(f"{text!r} is no source that is known; there are {forms(kinds)}")
-    segments = re.split("[/:@]", text)
-    if ".." in segments or "." in segments:
-        raise Unusable(f"{text!r} must not contain '..' or '.'")
     latest = kind.scheme == "ngc" and text.endswith(":latest")
     if (found := re.fullmatch(kind.pinned, text)) and not latest:
         return Address(text=text, kind=kind, parts=found.groupdict(), pinned=True)
@@ -132,8 +131,13 @@ def pinned(text: str, kinds: tuple[Kind, ...] = KINDS) -> Address:
     """As `parsed`, and Unusable also where it may change; says which command pins it."""
     found = parsed(text, kinds)
     if not found.pinned:
-        raise Unusable(f"{text!r} is not pinned: {found.kind.moves}; get what to write with: {RESOLVE} {text}")
+        raise Unusable(unpinned(found))
     return found
+
+
+def unpinned(address: Address) -> str:
+    """That an address may change, and which command pins it."""
+    return f'"{address.text}" is not pinned: {address.kind.moves}; get what to write with: {RESOLVE} {address.text}'
 
 
 def forms(kinds: tuple[Kind, ...]) -> str:

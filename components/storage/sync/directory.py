@@ -28,7 +28,7 @@ class Directory:
     def offered(self) -> Sequence[Offered]:
         """All files that the patterns choose. Links may lead to other files below the directory, and nowhere else."""
         try:
-            root = self._root.resolve(strict=True)
+            root = self._root.resolve()
             found = chosen([Offered(path=path, size=None) for path in self._paths(root)], self._patterns, self.text)
             return [self._listed(root, file.path) for file in found]
         except OSError as problem:

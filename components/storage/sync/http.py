@@ -2,12 +2,15 @@
 
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import urllib3
+from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError
 
 from .manifest import Unusable
@@ -20,8 +23,35 @@ BREAKS: Final = 5
 """Connections in a row that break without bringing anything, before a file is given up."""
 NOT_FINAL: Final = (408, 425, 429)
 """Refusals that another try may change."""
-RETRIES: Final = urllib3.Retry(
+
+
+class Retry(urllib3.Retry):
+    """urllib3's, without what no retry heals, and without what leads from an encrypted connection to one in clear."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        """Before every retry and redirect."""
+        to = response.get_redirect_location() if response else None
+        if _pool and _pool.scheme == "https" and to and to.startswith("http://"):
+            raise Unusable(f"https://{_pool.host} leads away from https, to {named(to)}; use another address")
+        if _pool and error and isinstance(next(iter(error.args), None), ssl.SSLCertVerificationError):
+            raise Unusable(
+                f"https://{_pool.host} has a certificate that nobody here vouches for ({error}); if it is yours, set "
+                "SSL_CERT_FILE to the certificate of its authority"
+            )
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+RETRIES: Final = Retry(
     total=10,
+    connect=5,
     redirect=5,
     backoff_factor=0.5,
     backoff_max=60,

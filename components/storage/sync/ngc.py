@@ -22,7 +22,7 @@ from .source import Offered, chosen
 API: Final = "https://api.ngc.nvidia.com"
 AUTHN: Final = "https://authn.nvidia.com"
 CATALOG: Final = "https://catalog.ngc.nvidia.com"
-PAGE: Final = 500
+PAGE: Final = 1000
 """Files that are listed at a time."""
 
 

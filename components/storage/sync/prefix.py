@@ -101,9 +101,10 @@ def _refusal(problem: ClientError) -> str:
     match code(problem):
         case "404" | "NoSuchBucket":
             return "there is no such bucket"
-        case "403" | "AccessDenied":
-            return "the key may not list or read it: give its user s3:ListBucket and s3:GetObject there"
-        case "InvalidAccessKeyId" | "SignatureDoesNotMatch" as which:
-            return f"the object store refuses the key ({which}): check SOURCE_AWS_ACCESS_KEY_ID and its secret"
+        case "403" | "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" as which:
+            return (
+                f"the object store refuses the key ({which}): check SOURCE_AWS_ACCESS_KEY_ID and its secret, and that "
+                "its user has s3:ListBucket and s3:GetObject there"
+            )
         case which:
             return f"the object store answered {which}"

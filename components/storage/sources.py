@@ -1,0 +1,72 @@
+"""What the sync of a model needs around it: a directory, servers' addresses, and the secret for its source alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.storage.settings import Model, Sources
+
+IN_BUCKETS = ("s3", "mlflow")
+"""Sources whose files are in a bucket, or may be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A directory that the sync reads from: of a claim, or of a node."""
+
+    at: str
+    """Where in the pod, read-only."""
+    path: str
+    """Below the claim, empty for all of it; on the node, absolute."""
+    claim: str | None = None
+    """PersistentVolumeClaim in the sync's own namespace."""
+    node: str | None = None
+    """Node that the sync must run on."""
+
+
+def program_source(model: Model) -> tuple[str, Mount | None]:
+    """The source as the sync is told it, and what must be mounted for that.
+
+    The path in the pod repeats the setting, so that what a manifest says of its source is of one model alone.
+    """
+    address, path = model.address, model.address["path"]
+    match address.kind.scheme:
+        case "pvc":
+            at = "/".join(filter(None, ("/pvc", address["claim"], path)))
+            mount = Mount(at=at, path=path, claim=address["claim"])
+        case "host":
+            at = f"/host/{address['node']}/{path}"
+            mount = Mount(at=at, path=f"/{path}", node=address["node"])
+        case _:
+            return model.source, None
+    return f"path://{mount.at}@{model.revision}", mount
+
+
+def environment(model: Model, sources: Sources) -> Mapping[str, str]:
+    """Variables that say where the model's source is, and as who to ask."""
+    scheme, found = model.address.kind.scheme, dict[str, str]()
+    if scheme == "hf" and sources.hugging_face:
+        found["HF_ENDPOINT"] = sources.hugging_face
+    if scheme == "mlflow" and sources.mlflow:
+        found["MLFLOW_TRACKING_URI"] = sources.mlflow.url
+        if sources.mlflow.username:
+            found["MLFLOW_TRACKING_USERNAME"] = sources.mlflow.username
+    if scheme in IN_BUCKETS and sources.s3:
+        found["SOURCE_AWS_ENDPOINT_URL"] = sources.s3.endpoint
+        found["SOURCE_AWS_REGION"] = sources.s3.region
+        found["SOURCE_AWS_ACCESS_KEY_ID"] = sources.s3.access_key
+    return found
+
+
+def secrets(model: Model, sources: Sources) -> Mapping[str, str]:
+    """Names of the secrets that the model's source may ask for, by the variable that the sync reads each from."""
+    scheme, found = model.address.kind.scheme, dict[str, str]()
+    if scheme == "hf":
+        found["HF_TOKEN"] = "huggingFaceToken"
+    if scheme == "ngc":
+        found["NGC_API_KEY"] = "ngcApiKey"
+    if scheme == "mlflow":
+        password = sources.mlflow and sources.mlflow.username
+        found["MLFLOW_TRACKING_PASSWORD" if password else "MLFLOW_TRACKING_TOKEN"] = "mlflowToken"
+    if scheme in IN_BUCKETS and sources.s3:
+        found["SOURCE_AWS_SECRET_ACCESS_KEY"] = "sourceSecretKey"
+    return found
