@@ -26,18 +26,22 @@ def reader(bucket: str, prefixes: Collection[str]) -> Document:
     """
     return _document(
         _objects(bucket, prefixes, _READ),
-        _listing(bucket, prefixes, ("s3:ListBucket",)),
+        _listing(bucket, prefixes),
         _allow(("s3:GetBucketLocation",), [_arn(bucket)]),
     )
 
 
 def writer(bucket: str, prefixes: Collection[str]) -> Document:
-    """Read, write, list and delete what is below the prefixes, old versions too. Errors as of `reader`."""
+    """Read, write and delete what is below the prefixes, old versions too. Errors as of `reader`.
+
+    It lists the whole bucket: whether a model still fits depends on all that is there.
+    """
     return _document(
         _objects(bucket, prefixes, _WRITE),
-        _listing(bucket, prefixes, ("s3:ListBucket", "s3:ListBucketVersions")),
-        # MinIO refuses a policy that binds the list of unfinished uploads to a prefix.
-        _allow(("s3:GetBucketLocation", "s3:ListBucketMultipartUploads"), [_arn(bucket)]),
+        _allow(
+            ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
+            [_arn(bucket)],
+        ),
     )
 
 
@@ -58,12 +62,13 @@ def _objects(bucket: str, prefixes: Collection[str], actions: tuple[str, ...]) -
     return _allow(actions, [_arn(bucket, below) for below in _below(prefixes)])
 
 
-def _listing(bucket: str, prefixes: Collection[str], actions: tuple[str, ...]) -> Document:
+def _listing(bucket: str, prefixes: Collection[str]) -> Document:
     """Also what makes a store say 404 of an object that is not there, and not 403.
 
     For that question S3 takes the object's key for the prefix (github.com/ceph/ceph/pull/68577).
     """
-    return _allow(actions, [_arn(bucket)]) | {"Condition": {"StringLike": {"s3:prefix": _below(prefixes)}}}
+    condition = {"StringLike": {"s3:prefix": _below(prefixes)}}
+    return _allow(("s3:ListBucket",), [_arn(bucket)]) | {"Condition": condition}
 
 
 def _below(prefixes: Collection[str]) -> list[str]:
