@@ -79,6 +79,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-ver
 lock: $(VENV)/.ready-dev ## Renew the Python lock files, with hashes and without addresses
 	$(LOCK) pyproject.toml --output-file requirements.lock
 	$(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --group eks --output-file requirements-eks.lock
 	$(LOCK) --group checkov --output-file requirements-checkov.lock
 	$(LOCK) --group litellm --output-file tests/hosts/litellm.lock
 

@@ -27,7 +27,7 @@ def reader(bucket: str, prefixes: Collection[str]) -> Document:
     return _document(
         _objects(bucket, prefixes, _READ),
         _listing(bucket, prefixes),
-        _allow(("s3:GetBucketLocation",), [_arn(bucket)]),
+        _allow(("s3:GetBucketLocation",), [arn(bucket)]),
     )
 
 
@@ -40,7 +40,7 @@ def writer(bucket: str, prefixes: Collection[str]) -> Document:
         _objects(bucket, prefixes, _WRITE),
         _allow(
             ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
-            [_arn(bucket)],
+            [arn(bucket)],
         ),
     )
 
@@ -52,14 +52,36 @@ def tls_only(bucket: str) -> Document:
             "Effect": "Deny",
             "Principal": "*",
             "Action": "s3:*",
-            "Resource": [_arn(bucket), _arn(bucket, "*")],
+            "Resource": [arn(bucket), arn(bucket, "*")],
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
     )
 
 
+def replicator(bucket: str, replica: str) -> Document:
+    """For the role in which Amazon copies a bucket to another: all that is written, and no deletion."""
+    return _document(
+        _allow(("s3:GetReplicationConfiguration", "s3:ListBucket"), [arn(bucket)]),
+        _allow(
+            ("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"),
+            [arn(bucket, "*")],
+        ),
+        _allow(("s3:ReplicateObject", "s3:ReplicateTags"), [arn(replica, "*")]),
+    )
+
+
+def trust(service: str) -> Document:
+    """For a role that only this service of Amazon's may take, for example `s3.amazonaws.com`."""
+    return _document({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+
+
+def arn(bucket: str, key: str = "") -> str:
+    """Amazon's name for a bucket, or for an object or a pattern of them in it."""
+    return f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "")
+
+
 def _objects(bucket: str, prefixes: Collection[str], actions: tuple[str, ...]) -> Document:
-    return _allow(actions, [_arn(bucket, below) for below in _below(prefixes)])
+    return _allow(actions, [arn(bucket, below) for below in _below(prefixes)])
 
 
 def _listing(bucket: str, prefixes: Collection[str]) -> Document:
@@ -68,7 +90,7 @@ def _listing(bucket: str, prefixes: Collection[str]) -> Document:
     For that question S3 takes the object's key for the prefix (github.com/ceph/ceph/pull/68577).
     """
     condition = {"StringLike": {"s3:prefix": _below(prefixes)}}
-    return _allow(("s3:ListBucket",), [_arn(bucket)]) | {"Condition": condition}
+    return _allow(("s3:ListBucket",), [arn(bucket)]) | {"Condition": condition}
 
 
 def _below(prefixes: Collection[str]) -> list[str]:
@@ -79,10 +101,6 @@ def _below(prefixes: Collection[str]) -> list[str]:
         if not _PREFIX.fullmatch(prefix):
             raise ValueError(f"{prefix!r} is not a prefix: names of letters, digits, . _ and - with a slash between")
     return [f"{prefix}/*" for prefix in sorted(set(prefixes))]
-
-
-def _arn(bucket: str, key: str = "") -> str:
-    return f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "")
 
 
 def _allow(actions: tuple[str, ...], resources: list[str]) -> Document:

@@ -28,6 +28,10 @@ BucketName = Annotated[
 ]
 """3 to 63 lower-case letters, digits and hyphens: S3's rules, without dots, which break TLS host names."""
 
+Region = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9-]{2,32}$"), rule("a region's name", example="eu-central-1")
+]
+
 Endpoint = Annotated[
     str,
     StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", max_length=300),
@@ -73,7 +77,7 @@ class Bucket(Section):
     quota: Quantity | None = None
     """Bytes that it may hold, old versions too, in MinIO; no limit but the volume's when not set."""
     purge: bool = False
-    """Delete the bucket and all that is in it, for good. At Amazon it goes once it is taken out of the settings too."""
+    """Delete it and all that is in it, for good: in MinIO at once, at Amazon when it is taken out of the settings."""
 
 
 class Buckets(Section):
@@ -87,6 +91,9 @@ class Buckets(Section):
 
 class OwnBuckets(Buckets):
     """Settings of stores whose buckets are ours to make."""
+
+    keep_data: bool = True
+    """On destroy, leave the data behind: MinIO's volume and its namespace, or Amazon's buckets."""
 
     abort_uploads_days: Annotated[PositiveInt, Field(le=3650)] = 7
     """Days after which an upload that nobody finished is dropped."""
@@ -119,8 +126,6 @@ class MinioStore(OwnBuckets):
     """Port of every node of its cluster, 30000 to 32767, at which it answers outside; none when not set."""
     generation: PositiveInt = 1
     """Raise it to give all its users, the administrator too, new keys."""
-    keep_data: bool = True
-    """On destroy, leave the volume and its namespace behind."""
 
     @property
     def node_selector(self) -> Labels:
@@ -128,11 +133,22 @@ class MinioStore(OwnBuckets):
         return {"kubernetes.io/hostname": self.node} if self.node else {}
 
 
+class Replica(Section):
+    """A second home of the models' bucket."""
+
+    bucket: BucketName
+    """Its name."""
+    region: Region
+    """Amazon's region that it lies in."""
+
+
 class S3Store(OwnBuckets):
-    """A bucket in Amazon S3."""
+    """Buckets in Amazon S3."""
 
     kind: Literal["s3"]
     """Which store."""
+    replica: Replica | None = None
+    """Bucket that everything in the models' bucket is copied to; deletions are not."""
 
 
 class ExternalStore(Buckets):

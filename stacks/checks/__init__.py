@@ -31,6 +31,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     store.fits_a_disk,
     store.is_reached_by_all_engines,
     store.has_each_bucket_once,
+    store.has_versions_to_copy,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,
 )

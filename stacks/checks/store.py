@@ -80,3 +80,17 @@ def has_each_bucket_once(draft: Draft) -> Iterator[Problem]:
             yield Problem(place=(*place, "purge"), message=message)
         if bucket.quota and isinstance(store, S3Store):
             yield Problem(place=(*place, "quota"), message="Amazon S3 has no quotas; leave it out")
+
+
+def has_versions_to_copy(draft: Draft) -> Iterator[Problem]:
+    """Amazon replicates versions, and to another bucket."""
+    store = draft.store.value
+    if not isinstance(store, S3Store) or not store.replica or not draft.store.knows("bucket", "buckets", "replica"):
+        return
+    for index, bucket in enumerate(store.buckets):
+        if bucket.name == store.bucket and not bucket.versioning:
+            message = "must be true: Amazon copies to a replica only what has versions"
+            yield Problem(place=("store", "buckets", index, "versioning"), message=message)
+    if store.replica.bucket in (bucket.name for bucket in store.every_bucket):
+        message = f'"{store.replica.bucket}" is one of the buckets already; a replica needs one of its own'
+        yield Problem(place=("store", "replica", "bucket"), message=message)

@@ -4,7 +4,7 @@ import json
 import logging
 import runpy
 from base64 import b64encode
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -39,6 +39,8 @@ class Registration:
     dependencies: tuple[str, ...]
     """URNs of what must exist first."""
     custom: bool
+    retained: bool
+    """Left behind when it is deleted."""
     inside_apply: bool
     inputs: Mapping[str, Any]
     """As on the wire: secrets are still wrapped."""
@@ -76,26 +78,36 @@ def record(
     secrets: Mapping[str, str] | None = None,
 ) -> Recording:
     """Run the program with these settings and secrets."""
-    recording = Recording()
     monkeypatch.chdir(REPOSITORY)
+    values = {**settings, **(secrets or {})}
+    config = {f"inference:{key}": one if isinstance(one, str) else json.dumps(one) for key, one in values.items()}
+    exports: dict[str, Any] = {}
+    monkeypatch.setattr(pulumi, "export", exports.__setitem__)
+
+    def program() -> dict[str, Any]:
+        set_all_config(config, [f"inference:{key}" for key in secrets or {}])
+        runpy.run_path("__main__.py")
+        return exports
+
+    return recorded(program, stack=stack, monkeypatch=monkeypatch)
+
+
+def recorded(
+    program: Callable[[], Mapping[str, Any] | None], *, monkeypatch: pytest.MonkeyPatch, stack: str = "test"
+) -> Recording:
+    """Run something that makes resources, and returns the stack's exports if it has any."""
+    recording = Recording()
     _watch_apply(monkeypatch)
     monitor = _Monitor(recording)
     # A new root, as in a new process: the last one may carry the transformations of an earlier program.
     settings_of_runtime.ROOT.set(None)
     set_mocks(monitor.mocks, project="inference", stack=stack, monitor=monitor, logger=logging.getLogger("program"))
-    values = {**settings, **(secrets or {})}
-    set_all_config(
-        {f"inference:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()},
-        [f"inference:{key}" for key in secrets or {}],
-    )
-    exports: dict[str, Any] = {}
-    monkeypatch.setattr(pulumi, "export", exports.__setitem__)
 
-    async def program() -> None:
-        runpy.run_path("__main__.py")
-        recording.outputs["exports"] = MessageToDict(await rpc.serialize_properties(exports, {}))
+    async def run() -> None:
+        exports = program() or {}
+        recording.outputs["exports"] = MessageToDict(await rpc.serialize_properties(dict(exports), {}))
 
-    cast(Any, pulumi.runtime).test(program)()
+    cast(Any, pulumi.runtime).test(run)()
     return recording
 
 
@@ -126,6 +138,7 @@ class _Monitor(mocks.MockMonitor):
                     provider=request.provider,
                     dependencies=tuple(request.dependencies),
                     custom=request.custom,
+                    retained=request.retainOnDelete,
                     inside_apply=request.name in _made_inside_apply,
                     inputs=MessageToDict(request.object),
                 )

@@ -115,6 +115,25 @@ def test_a_bucket_at_amazon_takes_no_quota() -> None:
 
 
 @pytest.mark.parametrize(
+    ("store", "expected"),
+    [
+        (
+            {"bucket": "models", "buckets": [{"name": "models", "versioning": False}]},
+            "buckets[0].versioning must be true: Amazon copies to a replica only what has versions",
+        ),
+        (
+            {"buckets": [{"name": "spare"}]},
+            'replica.bucket "spare" is one of the buckets already; a replica needs one of its own',
+        ),
+    ],
+)
+def test_a_replica_needs_versions_and_a_bucket_of_its_own(store: dict[str, Any], expected: str) -> None:
+    replicated = {"kind": "s3", **store, "replica": {"bucket": "spare", "region": "eu-west-1"}}
+    (found,) = told(put("store", to=replicated), stack="eks")
+    assert found.startswith(f"inference:store.{expected}")
+
+
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         (
