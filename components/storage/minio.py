@@ -23,7 +23,7 @@ CREDENTIALS = "minio-credentials"
 
 
 class Minio(pulumi.ComponentResource):
-    """MinIO, its buckets and its users. The volume outlives a destroy unless `keepData` is false."""
+    """MinIO, its buckets and its users. The data outlives a destroy unless `keepData` is false."""
 
     store: ObjectStore
 
@@ -53,7 +53,7 @@ class Minio(pulumi.ComponentResource):
             NAMESPACE,
             quota=quota,
             node_ports=1 if settings.node_port else 0,
-            keep=settings.keep_data,
+            keep=settings.keep_data and not settings.directory,
             opts=parent,
         )
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
@@ -119,6 +119,7 @@ class Minio(pulumi.ComponentResource):
             labels=labels("minio", "store"),
             size=self._settings.size,
             storage_class=self._settings.storage_class,
+            directory=self._settings.directory,
             keep=self._settings.keep_data,
             opts=self._child,
         )

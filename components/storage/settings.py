@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints, fie
 from components.section import Labels, Name, Quantity, Section, rule
 from components.storage.sync.address import IN_SETTINGS, Address, forms, parsed, unpinned
 from components.storage.sync.manifest import Unusable
+from components.workload.claim import Directory
 from components.workload.spec import NodePort
 
 
@@ -30,6 +31,12 @@ BucketName = Annotated[
 
 Region = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9-]{2,32}$"), rule("a region's name", example="eu-central-1")
+]
+
+HostPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", max_length=200),
+    rule("an absolute path of letters, digits, . _ and -, without a slash at the end", example="/srv/models"),
 ]
 
 Endpoint = Annotated[
@@ -93,8 +100,7 @@ class OwnBuckets(Buckets):
     """Settings of stores whose buckets are ours to make."""
 
     keep_data: bool = True
-    """On destroy, leave the data behind: MinIO's volume and its namespace, or Amazon's buckets."""
-
+    """On destroy, leave the data behind: MinIO's volume and its namespace, or Amazon's buckets; a `path` always."""
     abort_uploads_days: Annotated[PositiveInt, Field(le=3650)] = 7
     """Days after which an upload that nobody finished is dropped."""
     buckets: tuple[Bucket, ...] = ()
@@ -118,6 +124,8 @@ class MinioStore(OwnBuckets):
     """Node whose disk it uses; the scheduler chooses when not set."""
     size: Quantity = "500Gi"
     """Volume for all models."""
+    path: HostPath | None = Field(default=None, examples=["/srv/models"])
+    """Directory of `node`, there already, that it keeps its data in; a volume of a StorageClass when not set."""
     storage_class: Name | None = None
     """StorageClass of its volume; the cluster's default when not set."""
     url: Endpoint | None = Field(default=None, examples=["http://192.168.1.20:30900"])
@@ -126,6 +134,11 @@ class MinioStore(OwnBuckets):
     """Port of every node of its cluster, 30000 to 32767, at which it answers outside; none when not set."""
     generation: PositiveInt = 1
     """Raise it to give all its users, the administrator too, new keys."""
+
+    @property
+    def directory(self) -> Directory | None:
+        """Where on which node its data is, if that is said."""
+        return Directory(node=self.node, path=self.path) if self.node and self.path else None
 
     @property
     def node_selector(self) -> Labels:

@@ -1,12 +1,24 @@
 """A volume that outlives its pods, and a destroy unless the user said otherwise."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.section import Quantity
 from components.workload.fields import stated
+
+NO_CLASS = ""
+"""Keeps a claim and a volume from what StorageClasses provide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """A directory of a node, which must be there already."""
+
+    node: str
+    path: str
 
 
 def volume_claim(
@@ -16,19 +28,68 @@ def volume_claim(
     namespace: str,
     labels: Mapping[str, str],
     size: Quantity,
-    storage_class: str | None,
+    storage_class: str | None = None,
+    directory: Directory | None = None,
     keep: bool,
     opts: pulumi.ResourceOptions,
 ) -> kubernetes.core.v1.PersistentVolumeClaim:
-    """A claim on the cluster's default StorageClass, or on `storage_class`; `keep` leaves it behind on destroy."""
+    """A claim on `directory`, on `storage_class`, or on the cluster's default class; `keep` leaves it on destroy.
+
+    With a directory nothing need be kept: its content stays, and a new claim on it finds it.
+    """
     fields: kubernetes.core.v1.PersistentVolumeClaimSpecArgsDict = {
         "access_modes": ["ReadWriteOnce"],
         "storage_class_name": storage_class,
         "resources": {"requests": {"storage": size}},
     }
+    if directory:
+        volume = f"{namespace}-{claim}"
+        made = _volume(
+            name,
+            volume,
+            directory,
+            size=size,
+            labels=labels,
+            claim={"namespace": namespace, "name": claim},
+            opts=opts,
+        )
+        opts = opts.merge(pulumi.ResourceOptions(depends_on=[made]))
+        fields |= {"storage_class_name": NO_CLASS, "volume_name": volume}
     return kubernetes.core.v1.PersistentVolumeClaim(
         name,
         metadata={"name": claim, "namespace": namespace, "labels": labels},
         spec=stated(fields),
-        opts=opts.merge(pulumi.ResourceOptions(retain_on_delete=keep)),
+        opts=opts.merge(pulumi.ResourceOptions(retain_on_delete=keep and not directory)),
+    )
+
+
+def _volume(
+    name: str,
+    volume: str,
+    directory: Directory,
+    *,
+    size: Quantity,
+    labels: Mapping[str, str],
+    claim: kubernetes.core.v1.ObjectReferenceArgsDict,
+    opts: pulumi.ResourceOptions,
+) -> kubernetes.core.v1.PersistentVolume:
+    """Of type `local`: pods that may not mount a node's directories can, and the kubelet hands it to their group."""
+    here: kubernetes.core.v1.NodeSelectorRequirementArgsDict = {
+        "key": "kubernetes.io/hostname",
+        "operator": "In",
+        "values": [directory.node],
+    }
+    return kubernetes.core.v1.PersistentVolume(
+        name,
+        metadata={"name": volume, "labels": labels},
+        spec={
+            "access_modes": ["ReadWriteOnce"],
+            "capacity": {"storage": size},
+            "claim_ref": claim,
+            "local": {"path": directory.path},
+            "node_affinity": {"required": {"node_selector_terms": [{"match_expressions": [here]}]}},
+            "persistent_volume_reclaim_policy": "Retain",
+            "storage_class_name": NO_CLASS,
+        },
+        opts=opts,
     )

@@ -32,12 +32,18 @@ def has_a_place(draft: Draft) -> Iterator[Problem]:
     if home and store.node and there is not None and draft.store.knows("node") and store.node not in there:
         message = f'"{store.node}" is not a node of "{home.name}"{there_are(store.node, there)}'
         yield Problem(place=("store", "node"), message=message)
+    if store.path and not store.node and draft.store.knows("node", "path"):
+        yield Problem(place=("store",), message="node is missing: `path` is a directory of one node")
+    if store.path and store.storage_class and draft.store.knows("path", "storageClass"):
+        yield Problem(place=("store", "storageClass"), message="cannot go with `path`, which needs no class")
 
 
 def fits_a_disk(draft: Draft) -> Iterator[Problem]:
     """Its volume lies on one node's disk, unless a StorageClass or a cloud provides it."""
     store = draft.store.value
-    if not isinstance(store, MinioStore) or draft.store.broken or store.storage_class or draft.target == "eks":
+    if not isinstance(store, MinioStore) or draft.store.broken or draft.target == "eks":
+        return
+    if store.storage_class or store.path:
         return
     home = draft.home(store)
     if not home or not home.value or not home.whole:

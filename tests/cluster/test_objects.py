@@ -17,7 +17,7 @@ def applied(api_server: ApiServer) -> Iterator[list[dict[str, Any]]]:
     """Every object of the dev stack, applied with strict field validation."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         settings = stack_settings("dev")
-        settings["store"] |= {"nodePort": 30900}
+        settings["store"] |= {"nodePort": 30900, "node": "cpu-1", "path": "/srv/models"}
         settings["gateway"] |= {
             "litellm": {"nodePort": 30400},
             "openWebui": {"nodePort": 30800},
@@ -59,9 +59,15 @@ def test_engines_are_placed_on_nodes_with_their_accelerator(
     assert nodes == {"legal": "cuda-1", "legal-rocm": "rocm-1", "chat": "cpu-1"}
 
 
-def test_the_store_gets_its_volume_and_its_bucket(api_server: ApiServer, applied: list[dict[str, Any]]) -> None:
+def test_the_store_gets_its_directory_and_its_buckets(api_server: ApiServer, applied: list[dict[str, Any]]) -> None:
     del applied
     api_server.await_condition("jsonpath={.status.phase}=Bound", "pvc/minio-data", "--namespace", "storage")
+    claim = api_server.get("pvc", "minio-data", "--namespace", "storage")
+    volume = api_server.get("persistentvolume", claim["spec"]["volumeName"])
+    assert volume["spec"]["local"] == {"path": "/srv/models"}
+    assert volume["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+    (pod,) = api_server.get("pods", "--namespace", "storage", "--selector", "app.kubernetes.io/name=minio")["items"]
+    assert pod["spec"]["nodeName"] == "cpu-1"
     api_server.await_condition("condition=Complete", "job/minio-provision", "--namespace", "storage")
 
 

@@ -142,6 +142,18 @@ def test_a_new_generation_of_keys_ends_the_old_ones(store: Minio) -> None:
     assert store.user(reader_user("legal")).get_object(**where)["Body"].read() == b"{}"
 
 
+def test_another_administrators_key_finds_everything_as_it_was(tmp_path: Path) -> None:
+    with running(tmp_path) as before:
+        before.provision(wanted(STORE, READERS, WRITES))
+        before.server.client().put_object(Bucket=BUCKET, Key=OBJECTS[0], Body=b"{}")
+    with running(tmp_path) as after:
+        assert after.server.password != before.server.password
+        old = after.server.client(reader_user("legal"), before.keys[reader_user("legal")])
+        assert old.get_object(Bucket=BUCKET, Key=OBJECTS[0])["Body"].read() == b"{}"
+        after.provision(wanted(STORE, READERS, WRITES), generation="second")
+        assert listed(after.user(reader_user("legal")), "legal/a/") == [OBJECTS[0]]
+
+
 def test_provisioning_again_changes_nothing(store: Minio) -> None:
     before = [store.administer(what, "list", "--json") for what in ("user", "policy")]
     store.provision(wanted(STORE, READERS, WRITES))

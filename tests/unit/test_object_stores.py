@@ -89,3 +89,19 @@ def test_another_generation_makes_new_keys_restarts_the_store_and_tells_it_the_k
     assert keepers == [[{"generation": "1"}] * 5, [{"generation": "2"}] * 5]
     for kind, name in (("Deployment", "minio"), ("Job", "minio-provision")):
         assert named(recordings[0], kind, name) != named(recordings[1], kind, name)
+
+
+def test_data_in_a_directory_needs_nothing_kept_in_the_cluster_to_outlive_a_destroy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kinds = {"Namespace", "PersistentVolume", "PersistentVolumeClaim"}
+
+    def kept(**store: Any) -> set[tuple[str, str]]:
+        recording = dev(monkeypatch, store={"kind": "minio", "size": "1Gi", **store})
+        objects = [
+            (one.object["kind"], one.object["metadata"]["name"]) for one in recording.kubernetes() if one.retained
+        ]
+        return {(kind, name) for kind, name in objects if kind in kinds and name != "open-webui"}
+
+    assert kept() == {("Namespace", "storage"), ("PersistentVolumeClaim", "minio-data")}
+    assert kept(node="cpu-1", path="/srv/models") == set()

@@ -92,6 +92,11 @@ from tests.unit.mistakes import Change, add, drop, put, told
         ),
         (put("store", "cluster", to="edge"), 'store.cluster "edge" is not a cluster; there are: dev'),
         (put("store", "size", to="9Ti"), 'store.size is 9Ti; the largest disk for it in "dev" has 1Ti'),
+        (put("store", "path", to="/srv/models"), "store node is missing: `path` is a directory of one node"),
+        (
+            put("store", to={"kind": "minio", "node": "cpu-1", "path": "/srv/models", "storageClass": "fast"}),
+            "store.storageClass cannot go with `path`, which needs no class",
+        ),
         (
             put("store", "buckets", to=[{"name": "backups"}, {"name": "backups", "quota": "1Ti"}]),
             'store.buckets[1].name "backups" is taken: store.buckets[0] has it already',
