@@ -6,8 +6,6 @@ import pulumi
 
 SKIP = {"pulumi.com/skipAwait": "true"}
 
-_PLACE = ("storage_class_name", "volume_name")
-
 
 def relax() -> None:
     """From now on no Kubernetes object is waited for, no quota on GPUs speaks before the scheduler does, and volumes
@@ -22,8 +20,8 @@ def _relaxed(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransfor
     metadata: dict[str, Any] = props["metadata"]
     props["metadata"] = {**metadata, "annotations": {**metadata.get("annotations", {}), **SKIP}}
     match args.type_:
-        case "kubernetes:core/v1:PersistentVolumeClaim":
-            props["spec"] = {key: value for key, value in props["spec"].items() if key not in _PLACE}
+        case "kubernetes:core/v1:PersistentVolumeClaim" if props["spec"].get("storage_class_name"):
+            props["spec"] = {key: value for key, value in props["spec"].items() if key != "storage_class_name"}
         case "kubernetes:core/v1:ResourceQuota":
             bounds = {name: bound for name, bound in props["spec"]["hard"].items() if "/" not in name}
             props["spec"] = {**props["spec"], "hard": bounds}

@@ -48,3 +48,8 @@ def secret(key: str, settings: Settings) -> pulumi.Output[str]:
         command = set_command(key, pulumi.get_stack())
         raise pulumi.RunError(f"inference:{key}   the secret is missing; run: {command}\nNothing was changed.")
     return found
+
+
+def optional_secret(key: str, settings: Settings) -> pulumi.Output[str] | None:
+    """The secret `inference:KEY`, if it is set; a rehearsal has none."""
+    return None if settings.rehearsal else pulumi.Config("inference").get_secret(key)

@@ -10,7 +10,7 @@ from components.gateway.settings import Gateway
 from components.node.settings import Drivers, Mirror
 from components.node.system import System
 from components.section import Section
-from components.storage.settings import MinioStore, Model, Sources, Store
+from components.storage.settings import MinioStore, Model, Sources, Store, SyncSettings
 from components.workload.namespace import Quota
 
 Target = Literal["dev", "onprem", "eks"]
@@ -29,6 +29,8 @@ class Settings(Section):
     """Where models are kept."""
     sources: Sources = Sources()
     """Servers that models come from, where they are not those that everybody uses."""
+    sync: SyncSettings = SyncSettings()
+    """How models come into the store."""
     models: tuple[Model, ...] = ()
     """Models and their pinned sources."""
     engines: tuple[AnyEngine, ...] = ()
@@ -45,3 +47,9 @@ class Settings(Section):
     """What a closed network has in place of the internet."""
     quota: Quota = Quota()
     """Upper bounds for each of our namespaces."""
+
+    @property
+    def home(self) -> ClusterSettings:
+        """The cluster that the store is in, or that is asked to bring models into one that is elsewhere."""
+        named = self.store.cluster if isinstance(self.store, MinioStore) else None
+        return next((cluster for cluster in self.clusters if cluster.name == named), self.clusters[0])

@@ -10,11 +10,12 @@ import pulumi_random as random
 from components.accelerators import AcceleratorRequest
 from components.cluster.cluster import Cluster
 from components.storage.minio import Minio
+from components.storage.models import NAMESPACE as MODELS_NAMESPACE
 from components.storage.object_store import AccessKey, ObjectStore
 from components.storage.settings import ExternalStore, MinioStore, S3Store
 from components.workload.spec import Peer
+from stacks.engines import NAMESPACE as ENGINES_NAMESPACE
 from stacks.foundation import on
-from stacks.platform import ENGINES_NAMESPACE
 from stacks.secrets import secret
 from stacks.settings import Settings
 
@@ -52,6 +53,7 @@ def _external(settings: Settings, store: ExternalStore) -> ObjectStore:
         bucket=store.bucket,
         readers={engine.name: reader for engine in settings.engines},
         writer=AccessKey(identity=writer, secret=secret("storeWriterSecretKey", settings)) if writer else None,
+        takes_models=writer is not None,
         peer=_outside(store.endpoint),
     )
 
@@ -59,12 +61,12 @@ def _external(settings: Settings, store: ExternalStore) -> ObjectStore:
 def _minio(
     settings: Settings, store: MinioStore, clusters: Mapping[str, Cluster], passwords: random.Provider
 ) -> Mapping[str, ObjectStore]:
-    home = clusters[store.cluster or next(iter(clusters))]
+    home = clusters[settings.home.name]
     models = {model.name: model for model in settings.models}
     minio = Minio(
         f"{home.name}-minio",
         store,
-        clients=(ENGINES_NAMESPACE,),
+        clients=(ENGINES_NAMESPACE, MODELS_NAMESPACE),
         readers={engine.name: [models[engine.model].directory] for engine in settings.engines},
         writes=[model.directory for model in settings.models],
         quota=settings.quota,

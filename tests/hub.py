@@ -121,11 +121,11 @@ class Request(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(files: Mapping[str, bytes]) -> Generator[Hub]:
+def serving(files: Mapping[str, bytes], address: str = "127.0.0.1") -> Generator[Hub]:
     """A hub with this model, until the block ends."""
     hub = Hub(address="", files=dict(files))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("RequestHere", (Request,), {"hub": hub}))
-    hub.address = f"http://127.0.0.1:{server.server_port}"
+    server = ThreadingHTTPServer((address, 0), type("RequestHere", (Request,), {"hub": hub}))
+    hub.address = f"http://{address}:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield hub

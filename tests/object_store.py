@@ -1,8 +1,6 @@
-"""A real S3 server for tests, and models in it as engines find them."""
+"""Real S3 servers for tests."""
 
 import contextlib
-import hashlib
-import json
 import os
 import secrets
 import socket
@@ -17,6 +15,7 @@ from typing import Any, cast
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
 
+from components.storage.sync.manifest import COMPLETE, MANIFEST, File, Manifest, Seal, digest
 from toolchain import bring, catalogue
 from toolchain.download import Network
 
@@ -63,16 +62,20 @@ class S3Server:
         complete: bool = True,
         sha256: str | None = None,
     ) -> None:
-        """Its files, their manifest, and last the mark that it is complete."""
+        """Its files, their manifest, and last the seal of a complete one."""
         client = self.client()
-        entries: list[dict[str, Any]] = []
-        for path, content in files.items():
-            client.put_object(Bucket=bucket, Key=f"{prefix}/{path}", Body=content)
-            digest = sha256 or hashlib.sha256(content).hexdigest()
-            entries.append({"path": path, "size": len(content), "sha256": digest})
-        client.put_object(Bucket=bucket, Key=f"{prefix}/manifest.json", Body=json.dumps({"files": entries}).encode())
+        tags = {
+            path: client.put_object(Bucket=bucket, Key=f"{prefix}/{path}", Body=content)["ETag"]
+            for path, content in files.items()
+        }
+        entries = [
+            File(path=path, size=len(content), sha256=sha256 or digest(content)) for path, content in files.items()
+        ]
+        text = Manifest(source="", revision="", licence=None, files=tuple(entries)).text()
+        client.put_object(Bucket=bucket, Key=f"{prefix}/{MANIFEST}", Body=text.encode())
         if complete:
-            client.put_object(Bucket=bucket, Key=f"{prefix}/.complete", Body=b"")
+            sealed = Seal(manifest=digest(text), etags=tags).text()
+            client.put_object(Bucket=bucket, Key=f"{prefix}/{COMPLETE}", Body=sealed.encode())
 
     def _login(self, user: str, password: str | None) -> dict[str, str]:
         return {

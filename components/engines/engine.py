@@ -12,7 +12,7 @@ from components.node.settings import Architecture
 from components.section import Labels, Name, Quantity, Section, rule
 from components.workload.spec import Resources
 
-Loading = Literal["stream", "cache"]
+LoadingKind = Literal["stream", "cache"]
 """How weights reach the engine: streamed from the object store, or from a verified copy on the node."""
 Argument = Annotated[
     str,
@@ -44,7 +44,6 @@ class Engine(Section):
     """Image by accelerator kind: what is not in it cannot be asked for."""
     ARCHITECTURES: ClassVar[Mapping[Kind, Sequence[Architecture]]]
     """What each of the images is built for."""
-    LOADING: ClassVar[Loading]
 
     name: Name
     """Also the model name in the OpenAI API, and the name of its Service."""
@@ -64,6 +63,11 @@ class Engine(Section):
     """How long loading may take before the container is restarted."""
     extra_args: tuple[Argument, ...] = ()
     """Arguments for the server, behind ours. llama.cpp takes a flag and its value as two of them."""
+
+    @property
+    @abstractmethod
+    def streams(self) -> bool:
+        """Whether it reads its model from the object store itself."""
 
     @abstractmethod
     def workload(self, model_path: str) -> Workload:

@@ -1,10 +1,10 @@
 """llama.cpp: GGUF models on CPU, CUDA and ROCm."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import PositiveInt, StringConstraints
 
-from components.engines.engine import Engine, Loading, Workload, option
+from components.engines.engine import Engine, Workload, option
 from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES
 from components.section import rule
 
@@ -18,7 +18,6 @@ class LlamaCpp(Engine):
 
     IMAGES = LLAMACPP
     ARCHITECTURES = LLAMACPP_ARCHITECTURES
-    LOADING: ClassVar[Loading] = "cache"
 
     kind: Literal["llamacpp"]
     """Which engine."""
@@ -34,6 +33,11 @@ class LlamaCpp(Engine):
     """Requests served at the same time, which share the context."""
     memory_map: bool = True
     """Map the file instead of reading it; switch it off on unified memory such as Strix Halo."""
+
+    @property
+    def streams(self) -> bool:
+        """It maps a file."""
+        return False
 
     def workload(self, model_path: str) -> Workload:
         """Flags as in `llama-server --help`, each of which `tests/hosts/test_inference.py` tries."""

@@ -1,32 +1,15 @@
 """From any engine to the objects that serve it."""
 
-from pathlib import Path
-
 import pulumi
 
 from components.accelerators import ACCELERATOR_LABEL, ACCELERATORS, PRODUCT_LABEL, SHARED_LABEL
 from components.cluster.settings import ClusterSettings
 from components.engines.engine import Engine, Workload
-from components.section import byte_count
+from components.engines.loading import Loading, loading
 from components.storage.object_store import ObjectStore
 from components.storage.settings import Model
-from components.storage.versions import FETCH
 from components.workload.application import Application, Server
-from components.workload.spec import (
-    ConfigFiles,
-    Container,
-    Health,
-    Peer,
-    Placement,
-    Pod,
-    Resources,
-    Scratch,
-    Volume,
-)
-
-FETCH_PROGRAM = Path(__file__).parents[1] / "storage" / "fetch.py"
-FETCH_CONFIG_MAP = "fetch-model"
-MODELS = "/models"
+from components.workload.spec import Container, Health, Peer, Placement, Pod, Scratch, Volume
 
 
 class InferenceService(pulumi.ComponentResource):
@@ -48,19 +31,20 @@ class InferenceService(pulumi.ComponentResource):
         cluster: ClusterSettings,
         namespace: str,
         clients: tuple[str, ...],
+        program_image: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`clients` are the namespaces whose pods may send requests."""
+        """`clients` are the namespaces whose pods may send requests; our own program runs in `program_image`."""
         super().__init__("inference:engines:InferenceService", name, None, opts)
-        streamed = engine.LOADING == "stream"
-        workload = engine.workload(store.uri(model) if streamed else f"{MODELS}/{model.prefix}")
+        loaded = loading(engine, model, store, cluster.cache, program_image)
+        workload = engine.workload(loaded.path)
         server = Server(
             name=engine.name,
             part="engine",
             pod=Pod(
-                init_containers=[_fetch(engine, model, store)],
-                containers=[_serve(engine, workload, store)],
-                volumes=_volumes(model, workload, cached=not streamed),
+                init_containers=loaded.before,
+                containers=[_serve(engine, workload, loaded)],
+                volumes={**loaded.volumes, **_volumes(workload)},
                 placement=placement(engine, cluster),
             ),
             ports={"http": workload.port},
@@ -98,47 +82,26 @@ def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
     )
 
 
-def _serve(engine: Engine, workload: Workload, store: ObjectStore) -> Container:
-    streamed = engine.LOADING == "stream"
+def _serve(engine: Engine, workload: Workload, loaded: Loading) -> Container:
     resource = ACCELERATORS[engine.accelerator.kind].resource
-    mounts = {"/tmp": "scratch", "/scratch": "scratch"} | ({} if streamed else {MODELS: "models"})
+    shared_memory = {"/dev/shm": "shared-memory"} if workload.shared_memory else {}
     return Container(
         name="engine",
         image=workload.image,
         args=workload.args,
-        env={**workload.env, **(store.environment() if streamed else {})},
-        secret_env=store.reader_environment(engine.name) if streamed else {},
+        env={**workload.env, **loaded.env},
+        secret_env=loaded.secret_env,
         ports={"http": workload.port},
-        mounts=mounts | ({"/dev/shm": "shared-memory"} if workload.shared_memory else {}),
+        mounts={"/tmp": "scratch", "/scratch": "scratch", **loaded.mounts, **shared_memory},
+        read_only=tuple(loaded.mounts),
         health=Health(path=workload.health, port=workload.port, startup_seconds=engine.startup_seconds),
         resources=engine.resources,
         devices={resource: engine.accelerator.count} if resource else {},
     )
 
 
-def _fetch(engine: Engine, model: Model, store: ObjectStore) -> Container:
-    """Checks that the model is complete, and copies it where the engine reads files: never half a model."""
-    streamed = engine.LOADING == "stream"
-    return Container(
-        name="model",
-        image=FETCH,
-        command=("python", f"/program/{FETCH_PROGRAM.name}"),
-        args=("check", store.uri(model)) if streamed else ("copy", store.uri(model), f"{MODELS}/{model.prefix}"),
-        env=store.environment(),
-        secret_env=store.reader_environment(engine.name),
-        resources=Resources(cpu="250m", memory="256Mi", cpu_limit="2", memory_limit="1Gi"),
-        mounts={"/program": "program"} | ({} if streamed else {MODELS: "models"}),
-    )
-
-
-def _volumes(model: Model, workload: Workload, *, cached: bool) -> dict[str, Volume]:
-    volumes: dict[str, Volume] = {
-        "program": ConfigFiles(config_map=FETCH_CONFIG_MAP),
-        "scratch": Scratch(size="20Gi"),
-    }
-    if cached:
-        # A tenth more than the model: file systems keep some for themselves.
-        volumes["models"] = Scratch(size=f"{-(-byte_count(model.size) * 11 // 10 // 2**20)}Mi")
+def _volumes(workload: Workload) -> dict[str, Volume]:
+    scratch: dict[str, Volume] = {"scratch": Scratch(size="20Gi")}
     if workload.shared_memory:
-        volumes["shared-memory"] = Scratch(size=workload.shared_memory, memory=True)
-    return volumes
+        scratch["shared-memory"] = Scratch(size=workload.shared_memory, memory=True)
+    return scratch

@@ -1,11 +1,11 @@
 """vLLM: high-throughput LLM serving on CUDA and ROCm."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
 from components.accelerators import AcceleratorRequest
-from components.engines.engine import Engine, Loading, Workload, option
+from components.engines.engine import Engine, LoadingKind, Workload, option
 from components.engines.versions import VLLM, VLLM_ARCHITECTURES
 
 PORT = 8000
@@ -13,28 +13,34 @@ HOME = "/scratch/home"
 
 
 class Vllm(Engine):
-    """vLLM's OpenAI-compatible server; weights are streamed from the object store."""
+    """vLLM's OpenAI-compatible server."""
 
     IMAGES = VLLM
     ARCHITECTURES = VLLM_ARCHITECTURES
-    LOADING: ClassVar[Loading] = "stream"
 
     kind: Literal["vllm"]
     """Which engine."""
     accelerator: AcceleratorRequest = AcceleratorRequest(kind="cuda")
     """What one replica computes on."""
+    loading: LoadingKind = "stream"
+    """Weights straight from the object store into the GPU, or from a verified copy on the node."""
     context_length: PositiveInt | None = None
     """Longest prompt plus answer, in tokens; the model's own limit when not set."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of the GPU's memory that vLLM takes."""
+
+    @property
+    def streams(self) -> bool:
+        """As its settings say."""
+        return self.loading == "stream"
 
     def workload(self, model_path: str) -> Workload:
         """Flags as in `vllm serve --help`."""
         return Workload(
             image=self.IMAGES[self.accelerator.kind],
             args=(
-                f"--model={model_path}",
-                "--load-format=runai_streamer",
+                model_path,
+                *(["--load-format=runai_streamer"] if self.streams else []),
                 f"--served-model-name={self.name}",
                 "--host=0.0.0.0",
                 f"--port={PORT}",

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
+from components.section import byte_count
 from components.storage import provision
 from components.storage.object_store import AccessKey, ObjectStore
 from components.storage.provision import Provision
@@ -68,6 +69,7 @@ class Minio(pulumi.ComponentResource):
             bucket=settings.bucket,
             readers=users,
             writer=writer,
+            room=byte_count(settings.models_bucket.quota or settings.size),
             peer=address,
             ready=(
                 Provision(

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.storage.settings import Model
+from components.workload.secret import secret as workload_secret
 from components.workload.spec import Peer, SecretKey
 
 
@@ -35,6 +36,10 @@ class ObjectStore:
     """What a pod that reads from it must be allowed to reach."""
     ready: tuple[pulumi.Resource, ...] = ()
     """What must exist before anything is read."""
+    takes_models: bool = True
+    """Whether a sync may write there."""
+    room: int | None = None
+    """Bytes that the models' bucket may hold, if it has a quota."""
 
     def uri(self, model: Model) -> str:
         """The model's home, for example `s3://inference-models/legal/legal-8b/0123…`."""
@@ -68,9 +73,5 @@ def key_secret(
     name: str, secret: str, key: AccessKey, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> kubernetes.core.v1.Secret:
     """A Secret for `key_environment`."""
-    return kubernetes.core.v1.Secret(
-        name,
-        metadata={"name": secret, "namespace": namespace},
-        string_data={"AWS_ACCESS_KEY_ID": key.identity, "AWS_SECRET_ACCESS_KEY": key.secret},
-        opts=opts,
-    )
+    values = {"AWS_ACCESS_KEY_ID": key.identity, "AWS_SECRET_ACCESS_KEY": key.secret}
+    return workload_secret(name, secret, values, namespace=namespace, opts=opts)

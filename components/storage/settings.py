@@ -8,7 +8,7 @@ from components.section import Labels, Name, Quantity, Section, rule
 from components.storage.sync.address import IN_SETTINGS, Address, forms, parsed, unpinned
 from components.storage.sync.manifest import Unusable
 from components.workload.claim import Directory
-from components.workload.spec import NodePort
+from components.workload.spec import NodePort, Resources
 
 
 def _pinned(given: object) -> object:
@@ -43,9 +43,6 @@ Endpoint = Annotated[
     str,
     StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", max_length=300),
     rule("a URL of host and port, without a path", example="https://s3.lan:9000"),
-]
-Region = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9-]{2,32}$"), rule("a region's name", example="eu-central-1")
 ]
 Source = Annotated[
     str,
@@ -109,8 +106,12 @@ class OwnBuckets(Buckets):
     @property
     def every_bucket(self) -> tuple[Bucket, ...]:
         """Those of `buckets`, and the models' with what is usual if it is not among them."""
-        named = any(bucket.name == self.bucket for bucket in self.buckets)
-        return self.buckets if named else (Bucket(name=self.bucket), *self.buckets)
+        return self.buckets if self.models_bucket in self.buckets else (self.models_bucket, *self.buckets)
+
+    @property
+    def models_bucket(self) -> Bucket:
+        """The models' own."""
+        return next((bucket for bucket in self.buckets if bucket.name == self.bucket), Bucket(name=self.bucket))
 
 
 class MinioStore(OwnBuckets):
@@ -216,6 +217,22 @@ class Sources(Section):
     """An MLflow registry."""
     s3: SourceStore | None = None
     """Another object store; the one that models come to when not set."""
+
+
+class SyncSettings(Section):
+    """The Jobs that bring models into the store, in the cluster that the store is in; else in the first one."""
+
+    image: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[a-z0-9][A-Za-z0-9./_:@-]*$", max_length=300),
+            rule("an image", example="registry.lan:5000/python-boto3:3.12"),
+        ]
+        | None
+    ) = None
+    """What they run in: anything with Python 3.11, boto3 and urllib3; the gateway's image when not set."""
+    resources: Resources = Resources(cpu="1", memory="256Mi", cpu_limit="4", memory_limit="512Mi")
+    """CPU and memory of one of them; what it holds does not depend on the size of a model."""
 
 
 class Model(Section):

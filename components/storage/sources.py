@@ -15,8 +15,8 @@ class Mount:
 
     at: str
     """Where in the pod, read-only."""
-    path: str
-    """Below the claim, empty for all of it; on the node, absolute."""
+    path: str = ""
+    """On the node, absolute."""
     claim: str | None = None
     """PersistentVolumeClaim in the sync's own namespace."""
     node: str | None = None
@@ -31,14 +31,14 @@ def program_source(model: Model) -> tuple[str, Mount | None]:
     address, path = model.address, model.address["path"]
     match address.kind.scheme:
         case "pvc":
-            at = "/".join(filter(None, ("/pvc", address["claim"], path)))
-            mount = Mount(at=at, path=path, claim=address["claim"])
+            mount = Mount(at=f"/pvc/{address['claim']}", claim=address["claim"])
+            where = "/".join(filter(None, (mount.at, path)))
         case "host":
-            at = f"/host/{address['node']}/{path}"
-            mount = Mount(at=at, path=f"/{path}", node=address["node"])
+            mount = Mount(at=f"/host/{address['node']}/{path}", path=f"/{path}", node=address["node"])
+            where = mount.at
         case _:
             return model.source, None
-    return f"path://{mount.at}@{model.revision}", mount
+    return f"path://{where}@{model.revision}", mount
 
 
 def environment(model: Model, sources: Sources) -> Mapping[str, str]:

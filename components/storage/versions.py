@@ -7,5 +7,5 @@ MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 2026-11-21."""
 
 # renovate: datasource=docker depName=ghcr.io/berriai/litellm
-FETCH = "ghcr.io/berriai/litellm:v1.89.0"
-"""Runs our fetch program: the gateway's image, since it carries Python with boto3 and is on the cluster anyway."""
+PROGRAM = "ghcr.io/berriai/litellm:v1.89.0"
+"""Runs our program for models: the gateway's image, which has Python with boto3 and is on the cluster anyway."""

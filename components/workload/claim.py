@@ -93,3 +93,45 @@ def _volume(
         },
         opts=opts,
     )
+
+
+def node_directory_claim(
+    name: str,
+    claim: str,
+    *,
+    namespace: str,
+    labels: Mapping[str, str],
+    size: Quantity,
+    path: str,
+    opts: pulumi.ResourceOptions,
+) -> kubernetes.core.v1.PersistentVolumeClaim:
+    """A claim on the same directory of every node: each pod finds that of the node which it is on.
+
+    Of type `hostPath`, which pods of ours may not mount themselves; nothing changes the owner of what is in it.
+    """
+    volume = f"{namespace}-{claim}"
+    shared = ["ReadWriteMany"]
+    made = kubernetes.core.v1.PersistentVolume(
+        name,
+        metadata={"name": volume, "labels": labels},
+        spec={
+            "access_modes": shared,
+            "capacity": {"storage": size},
+            "claim_ref": {"namespace": namespace, "name": claim},
+            "host_path": {"path": path, "type": "Directory"},
+            "persistent_volume_reclaim_policy": "Retain",
+            "storage_class_name": NO_CLASS,
+        },
+        opts=opts,
+    )
+    return kubernetes.core.v1.PersistentVolumeClaim(
+        name,
+        metadata={"name": claim, "namespace": namespace, "labels": labels},
+        spec={
+            "access_modes": shared,
+            "storage_class_name": NO_CLASS,
+            "resources": {"requests": {"storage": size}},
+            "volume_name": volume,
+        },
+        opts=opts.merge(pulumi.ResourceOptions(depends_on=[made])),
+    )

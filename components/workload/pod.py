@@ -126,7 +126,11 @@ def _volume(name: str, volume: Volume) -> kubernetes.core.v1.VolumeArgsDict:
         case SecretFiles():
             return {"name": name, "secret": {"secret_name": volume.secret}}
         case Claim():
-            return {"name": name, "persistent_volume_claim": {"claim_name": volume.claim}}
+            claim: kubernetes.core.v1.PersistentVolumeClaimVolumeSourceArgsDict = {
+                "claim_name": volume.claim,
+                "read_only": volume.read_only or None,
+            }
+            return {"name": name, "persistent_volume_claim": stated(claim)}
 
 
 def labels(name: str, part: str) -> dict[str, str]:

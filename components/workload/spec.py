@@ -75,6 +75,8 @@ class Claim:
     """A persistent volume claim."""
 
     claim: pulumi.Input[str]
+    read_only: bool = False
+    """Leave its files' owners alone, too."""
 
 
 Volume = Scratch | ConfigFiles | SecretFiles | Claim

@@ -19,22 +19,26 @@ from components.accelerators import AcceleratorRequest
 from components.engines.llamacpp import LlamaCpp
 from components.engines.versions import LLAMACPP
 from components.gateway.versions import LITELLM
-from components.storage.provision import reader_user, wanted
+from components.storage.provision import WRITER, reader_user, wanted
 from components.storage.settings import MinioStore, Model
-from components.storage.versions import FETCH
+from components.storage.versions import PROGRAM
 from components.workload.pod import USER
+from tests import hub as hubs
 from tests.e2e.deployment import Deployment
 from tests.hosts import images, k3s, onprem, tiny_model
 from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Machine, Site
 from tests.hosts.mirror import Mirror
 from tests.hosts.needs import missing_for_llama_cpp
+from tests.hub import COMMIT, Hub
 from tests.minio import Minio, running
 
 pytestmark = pytest.mark.timeout(1800)  # llama.cpp is compiled the first time
 
 BUCKET, FILE, PORT = "models", "tiny.gguf", 30400
-MODEL: Mapping[str, Any] = {"name": "tiny", "source": f"hf://test/tiny@{0:040}", "files": [FILE], "size": "8Mi"}
+MODEL: Mapping[str, Any] = {"name": "tiny", "source": f"hf://org/model@{COMMIT}", "files": [FILE], "size": "8Mi"}
+CACHE = "/srv/model-cache"
+"""Of the cluster `home`; the pods of the others have copies of their own."""
 READER = reader_user("all")
 ENGINES = {"home": "chat", "radeon": "legal", "geforce": "cyber"}
 """The one engine of each cluster."""
@@ -103,12 +107,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(place: Site, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
-    """A store that the stack does not make itself, with the model in it."""
-    tiny = Model.model_validate(MODEL)
+def hub(place: Site, model: Path) -> Iterator[Hub]:
+    """Where the model comes from."""
+    with hubs.serving({FILE: model.read_bytes(), "README.md": b"# Tiny"}, place.gateway) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def store(place: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
+    """A store that the stack does not make itself, with an empty bucket."""
+    directory = Model.model_validate(MODEL).directory
     with running(tmp_path_factory.mktemp("minio"), place.gateway) as minio:
-        minio.provision(wanted(MinioStore(kind="minio", bucket=BUCKET), {"all": [tiny.directory]}, []))
-        minio.server.put_model(BUCKET, tiny.prefix, {FILE: model.read_bytes()})
+        minio.provision(wanted(MinioStore(kind="minio", bucket=BUCKET), {"all": [directory]}, [directory]))
         yield minio
 
 
@@ -117,10 +127,11 @@ def sites(
     new_host: NewHost,
     mirror: Mirror,
     store: Minio,
+    hub: Hub,
     server_image: images.Layer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Sites:
-    assert LITELLM == FETCH
+    assert LITELLM == PROGRAM
     mirror.add_image(LITELLM, images.litellm(), entrypoint=["litellm"])
     mirror.add_image(LLAMACPP["cpu"], server_image, entrypoint=["/app/llama-server"])
     clusters = {
@@ -131,17 +142,20 @@ def sites(
     machines = [machine for hosts in clusters.values() for machine in hosts]
     before = {machine.hostname: onprem.looks(machine) for machine in machines}
     state = tmp_path_factory.mktemp("sites")
-    deployment = onprem.created(state, settings(mirror, clusters, store), machines[0].private_key)
+    deployment = onprem.created(state, settings(mirror, clusters, store, hub), machines[0].private_key)
     deployment.set_secret("storeSecretKey", store.keys[READER])
+    deployment.set_secret("storeWriterSecretKey", store.keys[WRITER])
     deployment.up()
     return Sites(clusters=clusters, before=before, deployment=deployment, mirror=mirror, outputs=deployment.outputs())
 
 
-def settings(mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], store: Minio) -> dict[str, Any]:
+def settings(mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], store: Minio, hub: Hub) -> dict[str, Any]:
+    users = {"accessKey": READER, "writerAccessKey": WRITER}
     made = onprem.settings(
         mirror,
         clusters,
-        store={"kind": "external", "endpoint": store.server.url, "bucket": BUCKET, "accessKey": READER},
+        store={"kind": "external", "endpoint": store.server.url, "bucket": BUCKET, **users},
+        sources={"huggingFace": hub.address},
         models=[MODEL],
         engines=[engine(cluster, name) for cluster, name in ENGINES.items()],
         gateway={"litellm": {"replicas": 1, "nodePort": PORT}, "openWebui": None},
@@ -150,6 +164,7 @@ def settings(mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], store: M
     made["engines"][1] |= {"memoryMap": False}
     for cluster in made["clusters"]:
         cluster["nodes"] = [node | {"cpu": 2, "memory": "2Gi"} for node in cluster["nodes"]]
+    made["clusters"][0]["cache"] = {"path": CACHE, "size": "64Mi"}
     for node in made["clusters"][0]["nodes"]:
         node["taint"] = f"reserved-{node['name']}"
     return made
@@ -196,12 +211,36 @@ def test_a_wrong_key_is_refused(sites: Sites, path: str) -> None:
         assert refused.value.code in (400, 401)  # LiteLLM without a database says 400
 
 
-def test_an_engine_runs_where_its_settings_say_on_a_whole_copy_of_its_model(sites: Sites, model: Path) -> None:
-    pod = sites.pod("home")
-    assert pod["spec"]["nodeName"] == "two"
+def test_the_model_was_fetched_once_for_all_clusters_by_a_pod(sites: Sites, hub: Hub) -> None:
+    api = sites.deployment.api_server("home")
+    (pod,) = api.get("pods", "--namespace", "models")["items"]
+    assert pod["status"]["phase"] == "Succeeded"
+    said = api.kubectl("logs", "--namespace", "models", pod["metadata"]["name"])
+    assert f"{FILE}: {len(hub.files[FILE])} bytes, verified" in said
+    assert hub.requests.count(f"/cdn/{FILE}") == 1
+    assert "/cdn/README.md" not in hub.requests
+
+
+def test_pods_of_a_node_share_a_model_and_others_have_copies_of_their_own(sites: Sites, hub: Hub) -> None:
+    whole = [sha256(hub.files[FILE]).hexdigest()]
+    assert sites.pod("home")["spec"]["nodeName"] == "two"
     (machine,) = [one for one in sites.clusters["home"] if one.hostname == "two"]
-    copies = machine.run(f"find /var/lib/kubelet/pods -name {FILE} -exec sha256sum {{}} +").splitlines()
-    assert [line.split()[0] for line in copies] == [sha256(model.read_bytes()).hexdigest()]
+    assert _copies(machine, CACHE) == whole
+    assert _copies(machine, "/var/lib/kubelet/pods") == []
+    (alone,) = sites.clusters["radeon"]
+    assert _copies(alone, "/var/lib/kubelet/pods") == whole
+
+
+def test_an_engine_does_not_start_on_a_model_that_was_damaged_on_its_node(sites: Sites, hub: Hub) -> None:
+    (machine,) = [one for one in sites.clusters["home"] if one.hostname == "two"]
+    machine.run(f"find {CACHE} -name {FILE} -exec dd if=/dev/zero of={{}} bs=1 seek=4096 count=8 conv=notrunc ';'")
+    api = sites.deployment.api_server("home")
+    api.kubectl("delete", "pod", sites.pod("home")["metadata"]["name"], "--namespace", "inference")
+    api.kubectl("rollout", "status", f"deployment/{ENGINES['home']}", "--namespace", "inference", "--timeout=120s")
+    said = api.kubectl("logs", "--namespace", "inference", sites.pod("home")["metadata"]["name"], "-c", "model")
+    assert f"{FILE} in the cache is damaged or gone" in said
+    assert _copies(machine, CACHE) == [sha256(hub.files[FILE]).hexdigest()]
+    assert _eventually_streams(sites, "home")
 
 
 def test_names_are_resolved_in_a_cluster_whose_every_node_is_reserved(sites: Sites) -> None:
@@ -274,6 +313,13 @@ def test_llama_cpp_knows_every_flag_that_an_engine_may_give_it(server_image: ima
     assert done.returncode == 0, done.stderr
     unknown = subprocess.run([server, "--no-such-flag", "--version"], capture_output=True, check=False)
     assert unknown.returncode != 0
+
+
+def _copies(machine: Machine, directory: str) -> list[str]:
+    """What the model's file hashes to, wherever it is below the directory."""
+    return [
+        line.split()[0] for line in machine.run(f"find {directory} -name {FILE} -exec sha256sum {{}} +").splitlines()
+    ]
 
 
 def _eventually_streams(sites: Sites, cluster: str) -> bool:

@@ -7,6 +7,7 @@ cannot help.
 
 import argparse
 import sys
+from pathlib import Path
 
 from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
     BotoCoreError,
@@ -78,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("before", help="s3://BUCKET/PREFIX")
     diff.add_argument("after", help="s3://BUCKET/PREFIX")
     diff.set_defaults(run=commands.diff)
+    check = actions.add_parser("check", help="whether a model is complete, and its objects are as they were verified")
+    check.add_argument("home", help="s3://BUCKET/PREFIX")
+    check.set_defaults(run=commands.check)
+    cache = actions.add_parser("cache", help="a complete model, verified, in a directory that may be shared")
+    cache.add_argument("home", help="s3://BUCKET/PREFIX")
+    cache.add_argument("directory", type=Path, help="the model comes to DIRECTORY/PREFIX")
+    cache.add_argument("--limit", type=int, metavar="BYTES", help="remove models that were used least recently")
+    cache.add_argument("--held", type=Path, metavar="FILE", help="wait for this, which `sync.hold` writes")
+    cache.set_defaults(run=commands.cache)
     return parser
 
 

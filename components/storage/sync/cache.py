@@ -41,7 +41,6 @@ class Cache:
         entry = self.root / prefix
         with self._locked(lock_name(prefix), fcntl.LOCK_SH):
             if not self._is_whole(entry, manifest):
-                self.report("waiting for the cache of this node")
                 with self._locked(FILL_LOCK, fcntl.LOCK_EX):
                     if not self._is_whole(entry, manifest):
                         self._fill(entry, prefix, manifest)
@@ -117,7 +116,13 @@ class Cache:
     def _locked(self, name: str, how: int) -> Generator[None]:
         descriptor = os.open(self._lock(name), os.O_RDWR | os.O_CREAT, 0o664)
         try:
-            fcntl.flock(descriptor, how)
+            try:
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if how & fcntl.LOCK_NB:
+                    raise
+                self.report("another pod on this node is at its models: waiting for it")
+                fcntl.flock(descriptor, how)
             yield
         finally:
             os.close(descriptor)

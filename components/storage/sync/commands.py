@@ -8,12 +8,14 @@ from dataclasses import asdict
 
 from . import http, inspection, opening
 from .bucket import Bucket
+from .cache import Cache, await_held
 from .copying import AT_ONCE
 from .home import Home
 from .inspection import Difference, Kept
 from .lease import SECONDS, Lease
-from .manifest import LEASE, Refused
+from .manifest import LEASE, Manifest, Refused, Unusable
 from .progress import Progress, sized
+from .pull import damaged, pull
 from .syncing import Sync, Wanted
 
 
@@ -43,15 +45,15 @@ def verify(arguments: Namespace) -> int:
     home = _home(arguments.home)
     progress = Progress(home.prefix)
     with progress.told(_say):
-        damaged = inspection.verify(home, progress, _say)
-    if not damaged:
+        found = inspection.verify(home, _complete(home), progress, _say)
+    if not found:
         _say(f"{home}: all files are as they were synced")
         return 0
     if arguments.withdraw:
-        home.withdraw(home.state(), [one.path for one in damaged])
+        home.withdraw(home.state(), [one.path for one in found])
         _say(f"{home}: withdrawn; sync it again")
     else:
-        _say(f"{home}: {len(damaged)} files damaged; `verify --withdraw`, then sync it again")
+        _say(f"{home}: {len(found)} files damaged; `verify --withdraw`, then sync it again")
     return 1
 
 
@@ -68,13 +70,49 @@ def listing(arguments: Namespace) -> int:
 
 def diff(arguments: Namespace) -> int:
     """A line for each file."""
-    before, after = (_home(one).state().complete() for one in (arguments.before, arguments.after))
+    before, after = (_complete(_home(one)) for one in (arguments.before, arguments.after))
     found = list(inspection.differences(before, after))
     if before.licence != after.licence:
         _say(f"licence: {before.licence} -> {after.licence}")
     _table([_changed(one) for one in found])
     _say(f"{len(found)} files differ; {sized(before.size)} -> {sized(after.size)}")
     return 1 if found else 0
+
+
+def check(arguments: Namespace) -> int:
+    """What a bucket's listing shows, in a moment."""
+    home = _home(arguments.home)
+    manifest = _complete(home)
+    _say(f"{home}: complete, {len(manifest.files)} files, {sized(manifest.size)}")
+    return 0
+
+
+def cache(arguments: Namespace) -> int:
+    """To where an engine reads it."""
+    home = _home(arguments.home)
+    if arguments.held:
+        await_held(arguments.held)
+    manifest = _complete(home)
+    shared = Cache(
+        root=arguments.directory,
+        limit=arguments.limit,
+        fetch=lambda manifest, directory: pull(home, manifest, directory, _say),
+        check=damaged,
+        report=_say,
+    )
+    try:
+        there = shared.provide(home.prefix, manifest)
+    except Unusable as problem:
+        raise Unusable(f"{home}: {problem}") from problem
+    _say(f"{home}: {len(manifest.files)} files, {sized(manifest.size)}, verified in {there}")
+    return 0
+
+
+def _complete(home: Home) -> Manifest:
+    try:
+        return home.state().complete()
+    except Unusable as problem:
+        raise Unusable(f"{home} {problem}") from problem
 
 
 def _home(uri: str) -> Home:

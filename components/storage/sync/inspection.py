@@ -54,9 +54,8 @@ class Difference:
     after: File | None
 
 
-def verify(home: Home, progress: Progress, report: Report) -> Sequence[Damage]:
-    """Read every byte again. Unusable where the model is not complete, so that there is nothing to verify against."""
-    manifest = home.state().complete()
+def verify(home: Home, manifest: Manifest, progress: Progress, report: Report) -> Sequence[Damage]:
+    """Read every byte again."""
     progress.expect(manifest.size)
 
     def checked(file: File) -> Damage | None:

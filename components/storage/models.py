@@ -1,0 +1,147 @@
+"""Each model on its way into the object store: a Job that brings it there once, whole and verified."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pulumi
+
+from components.section import byte_count
+from components.storage import program, sources
+from components.storage.object_store import ObjectStore, key_environment, key_secret
+from components.storage.settings import Model, Sources, SyncSettings
+from components.storage.versions import PROGRAM
+from components.workload.claim import Directory, volume_claim
+from components.workload.namespace import Namespace, Quota
+from components.workload.pod import labels
+from components.workload.secret import secret
+from components.workload.spec import Claim, Container, Peer, Placement, Pod, SecretKey, Volume
+from components.workload.task import Task, TaskRun
+
+NAMESPACE = "models"
+WRITER_SECRET = "store-writer"
+METRICS = 9090
+REFUSED = 3
+"""The exit code with which the program says that trying again cannot help: `components/storage/sync/__main__.py`."""
+SLOWEST = 5 * 2**20
+"""Bytes a second that a sync brings at the least: with fewer, `up` gives up waiting. The Job goes on."""
+RETRIES = 6
+HTTPS = 443
+HOST = "kubernetes.io/hostname"
+MOUNTED = ("pvc", "host")
+"""Sources that are reached without a network."""
+PATIENCE = 1800
+"""Seconds on top, for a node to be found, an image to be pulled, and a hub to be asked to come back later."""
+
+
+class Models(pulumi.ComponentResource):
+    """A namespace with a Job for each model. To remove one deletes no data: the store keeps it."""
+
+    synced: Mapping[str, pulumi.Resource]
+    """By model: what must be there before the model is."""
+
+    def __init__(
+        self,
+        name: str,
+        models: Sequence[Model],
+        *,
+        store: ObjectStore,
+        settings: SyncSettings,
+        origins: Sources,
+        secrets: Mapping[str, pulumi.Input[str]],
+        placement: Placement,
+        quota: Quota,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`secrets` are what sources ask for, by the name of the setting, as `sources.secrets` has it."""
+        super().__init__("inference:storage:Models", name, None, opts)
+        self._name, self._store, self._settings, self._origins = name, store, settings, origins
+        self._placement = placement
+        parent = pulumi.ResourceOptions(parent=self)
+        namespace = Namespace(f"{name}-namespace", NAMESPACE, quota=quota, opts=parent)
+        self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
+        before: list[pulumi.Resource] = [
+            program.program(f"{name}-program", namespace=NAMESPACE, opts=self._child),
+            *store.ready,
+        ]
+        if store.writer:
+            before.append(
+                key_secret(f"{name}-writer", WRITER_SECRET, store.writer, namespace=NAMESPACE, opts=self._child)
+            )
+        self.synced = {model.name: self._sync(model, secrets, before) for model in models}
+        self.register_outputs({})
+
+    def _sync(
+        self, model: Model, secrets: Mapping[str, pulumi.Input[str]], before: Sequence[pulumi.Resource]
+    ) -> pulumi.Resource:
+        name, task = f"{self._name}-{model.name}", f"sync-{model.name}"
+        wanted = sources.secrets(model, self._origins)
+        given = {variable: secrets[key] for variable, key in wanted.items() if key in secrets}
+        text, mount = sources.program_source(model)
+        own = [secret(f"{name}-source", task, given, namespace=NAMESPACE, opts=self._child)] if given else []
+        own += [self._claim(name, model, mount)] if mount and mount.node else []
+        container = Container(
+            name="sync",
+            image=self._settings.image or PROGRAM,
+            command=("python", "-m", "sync"),
+            args=_arguments(model, text, self._store),
+            env={**program.ENVIRONMENT, **self._store.environment(), **sources.environment(model, self._origins)},
+            secret_env={
+                **(key_environment(WRITER_SECRET) if self._store.writer else {}),
+                **{variable: SecretKey(secret=task, key=variable) for variable in given},
+            },
+            ports={"metrics": METRICS},
+            resources=self._settings.resources,
+            mounts={**program.MOUNTS, **({mount.at: "source"} if mount else {})},
+            read_only=(mount.at,) if mount else (),
+        )
+        volumes: dict[str, Volume] = {"source": Claim(claim=mount.claim or task, read_only=True)} if mount else {}
+        placement = replace(self._placement, node_selector={HOST: mount.node}) if mount and mount.node else None
+        runs = Task(
+            name=task,
+            pod=Pod(
+                containers=[container],
+                volumes={**program.VOLUMES, **volumes},
+                placement=placement or self._placement,
+            ),
+            egress=[self._store.peer, *_peers(model, self._origins)],
+            told={"source": model.source},
+            retries=RETRIES,
+            hopeless=REFUSED,
+            seconds=PATIENCE + byte_count(model.size) // SLOWEST,
+        )
+        opts = self._child.merge(pulumi.ResourceOptions(depends_on=[*before, *own]))
+        return TaskRun(name, runs, namespace=NAMESPACE, opts=opts)
+
+    def _claim(self, name: str, model: Model, mount: sources.Mount) -> pulumi.Resource:
+        return volume_claim(
+            f"{name}-source",
+            f"sync-{model.name}",
+            namespace=NAMESPACE,
+            labels=labels(f"sync-{model.name}", "job"),
+            size=model.size,
+            directory=Directory(node=str(mount.node), path=mount.path),
+            keep=False,
+            opts=self._child,
+        )
+
+
+def _arguments(model: Model, source: str, store: ObjectStore) -> tuple[str, ...]:
+    return (
+        "sync",
+        source,
+        store.uri(model),
+        *(f"--files={pattern}" for pattern in model.files),
+        *(f"--licence={licence}" for licence in model.licences),
+        *([f"--room={store.room}"] if store.room else []),
+        f"--metrics-port={METRICS}",
+    )
+
+
+def _peers(model: Model, origins: Sources) -> Sequence[Peer]:
+    """Where the source is: only ports can be named, since addresses behind names change."""
+    if model.address.kind.scheme in MOUNTED:
+        return ()
+    urls = [url for url in sources.environment(model, origins).values() if "://" in url]
+    ports = {urlsplit(url).port or (80 if url.startswith("http://") else HTTPS) for url in urls}
+    return [Peer(port=port) for port in sorted({HTTPS, *ports})]
