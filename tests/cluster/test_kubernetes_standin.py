@@ -1,5 +1,6 @@
 """The stand-in for Pulumi's Kubernetes provider, through the engine's own protocol, on a real API server."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -243,6 +244,25 @@ def test_a_job_is_ready_when_it_is_complete(provider: Provider, namespace: str) 
     }
     _, state = provider.create(job)
     assert {one["type"] for one in state["status"]["conditions"]} >= {"Complete"}
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(("fits", "replaced"), [(True, False), (False, True)])
+def test_a_job_that_did_not_end_well_is_replaced_if_it_asks_for_that(
+    provider: Provider, namespace: str, *, fits: bool, replaced: bool
+) -> None:
+    container = {"name": "c", "image": "example.invalid/x:1"}
+    limits = {} if fits else {"resources": {"limits": {"nvidia.com/gpu": "9"}}}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "once", "namespace": namespace, "annotations": {"pulumi.com/replaceUnready": "true"}},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{**container, **limits}]}}},
+    }
+    with contextlib.suppress(Refused):
+        provider.create(job, timeout=10 if fits else 1)
+    response = provider.diff(job, job)
+    assert bool(response.replaces) is response.deleteBeforeReplace is replaced
 
 
 def test_a_custom_resource_waits_for_its_definition(provider: Provider, api_server: ApiServer, namespace: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from tests.standins.kubernetes.api import Api, ApiError, NoSuchKind, Object, ResourceType
 from tests.standins.kubernetes.objects import annotation
-from tests.standins.kubernetes.readiness import NotReady, await_ready
+from tests.standins.kubernetes.readiness import NotReady, await_ready, is_ready
 
 DEFAULT_SECONDS = 600.0
 """The official provider's time-out for most kinds."""
@@ -72,6 +72,14 @@ class Cluster:
         for warning in warnings:
             say(warning)
         return live
+
+    def replaces_unready(self, manifest: Object) -> bool:
+        """Whether it is a Job that did not become ready, and `pulumi.com/replaceUnready` says to make another."""
+        if manifest["kind"] != "Job" or annotation(manifest, "replaceUnready") != "true":
+            return False
+        kind, namespace = self.located(manifest)
+        live = self.api.get(kind, namespace, manifest["metadata"]["name"])
+        return live is not None and not is_ready(self.api, live)
 
     def settled(self, live: Object, manifest: Object, *, seconds: float | None, say: Callable[[str], None]) -> Object:
         """The object once it is ready, unless `pulumi.com/skipAwait` says not to wait. Raises NotReady."""

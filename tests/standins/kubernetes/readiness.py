@@ -32,7 +32,7 @@ def await_ready(
         return live
     kind = api.type_of(live["apiVersion"], live["kind"])
     metadata, ends, pause, told = live["metadata"], time.monotonic() + seconds, _FIRST_PAUSE, ""
-    while missing := check(api, live):
+    while missing := _missing(check, api, live):
         if missing != told:
             say(missing)
             told = missing
@@ -49,6 +49,22 @@ def await_ready(
     if live["kind"] == "Service" and _has_endpoints_to_wait_for(live):
         time.sleep(SERVICE_SETTLES)
     return live
+
+
+def is_ready(api: Api, live: Object) -> bool:
+    """As it is now."""
+    check = CHECKS.get(live["kind"])
+    try:
+        return check is None or check(api, live) is None
+    except Failed:
+        return False
+
+
+def _missing(check: Check, api: Api, live: Object) -> str | None:
+    try:
+        return check(api, live)
+    except Failed as failure:
+        raise Failed(f"{failure}{_why(api, live)}") from failure
 
 
 def _conditions(live: Object) -> dict[str, Object]:
@@ -186,4 +202,7 @@ def _complaints(pod: Object) -> list[str]:
         waiting = container.get("state", {}).get("waiting")
         if waiting:
             found.append(f"pod {name}: {waiting.get('reason')}: {waiting.get('message', '')}")
+        ended = container.get("state", {}).get("terminated")
+        if ended and ended.get("exitCode"):
+            found.append(f"pod {name}: {ended.get('reason')}: {ended.get('message', '').strip()}")
     return found

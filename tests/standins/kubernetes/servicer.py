@@ -97,8 +97,16 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         flag = {"ConfigMap": "enableConfigMapMutable", "Secret": "enableSecretMutable"}.get(str(new.get("kind")), "")
         fields = replaced_on(wire.plain(new), mutable=self._flag(flag))
         replaces = [path for path in changes if any(is_below(path, field) for field in fields)]
+        if self._replaces_unready(wire.plain(new)):
+            replaces.append('metadata.annotations["pulumi.com/replaceUnready"]')
         ours = is_autonamed(new) or "metadata.name" in changes or "metadata.namespace" in changes
-        return _difference(list(changes), replaces, delete_first=bool(replaces) and not ours)
+        return _difference(list(dict.fromkeys((*changes, *replaces))), replaces, delete_first=bool(replaces) and not ours)
+
+    def _replaces_unready(self, manifest: Object) -> bool:
+        try:
+            return self._cluster is not None and self._cluster.replaces_unready(manifest)
+        except _FAILURES:
+            return False  # a preview must do without a cluster, and says nothing then
 
     def Create(self, request: provider_pb2.CreateRequest, context: _Context) -> provider_pb2.CreateResponse:
         inputs = wire.received(request.properties)
