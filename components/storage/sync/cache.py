@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ FILLING = ".filling"
 FILL_LOCK = "fill"
 Fetch = Callable[[Manifest, Path], None]
 """Brings a model's files into a directory, each one verified; keeps those that are right already."""
-Check = Callable[[Manifest, Path], list[str]]
-"""Paths of the files in a directory that are not what the manifest says."""
+Check = Callable[[Path, Manifest], Mapping[str, str]]
+"""What is wrong with the files of a directory, by their path in the manifest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,10 @@ class Cache:
         if stray := _files(entry) - {file.path for file in manifest.files}:
             self.report(f"{min(stray)} in the cache is no file of this model")
             return False
-        damaged = self.check(manifest, entry)
-        for path in damaged:
-            self.report(f"{path} in the cache is damaged or gone")
-        return not damaged
+        wrong = self.check(entry, manifest)
+        for path, why in wrong.items():
+            self.report(f"{path} in the cache {why}")
+        return not wrong
 
     def _fill(self, entry: Path, prefix: str, manifest: Manifest) -> None:
         partial = self.root / FILLING / lock_name(prefix)

@@ -15,7 +15,8 @@ from .inspection import Difference, Kept
 from .lease import SECONDS, Lease
 from .manifest import LEASE, Manifest, Refused, Unusable
 from .progress import Progress, sized
-from .pull import damaged, pull
+from .pull import differing, pull
+from .store import Store
 from .syncing import Sync, Wanted
 
 
@@ -96,8 +97,8 @@ def cache(arguments: Namespace) -> int:
     shared = Cache(
         root=arguments.directory,
         limit=arguments.limit,
-        fetch=lambda manifest, directory: pull(home, manifest, directory, _say),
-        check=damaged,
+        fetch=lambda manifest, directory: pull(Store(home.bucket.name), manifest, home.prefix, directory, _say),
+        check=differing,
         report=_say,
     )
     try:

@@ -100,7 +100,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if self._replaces_unready(wire.plain(new)):
             replaces.append('metadata.annotations["pulumi.com/replaceUnready"]')
         ours = is_autonamed(new) or "metadata.name" in changes or "metadata.namespace" in changes
-        return _difference(list(dict.fromkeys((*changes, *replaces))), replaces, delete_first=bool(replaces) and not ours)
+        return _difference(
+            list(dict.fromkeys((*changes, *replaces))), replaces, delete_first=bool(replaces) and not ours
+        )
 
     def _replaces_unready(self, manifest: Object) -> bool:
         try:
