@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
+import botocore.httpsession  # pyright: ignore[reportMissingTypeStubs]
 import botocore.session  # pyright: ignore[reportMissingTypeStubs]
 from botocore.auth import S3SigV4Auth  # pyright: ignore[reportMissingTypeStubs]
 from botocore.awsrequest import AWSRequest  # pyright: ignore[reportMissingTypeStubs]
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
-from botocore.httpsession import get_cert_path  # pyright: ignore[reportMissingTypeStubs]
 
 from .manifest import Unusable
 
@@ -41,7 +41,7 @@ class Store:
         self._before_key, self._scheme = example.path[:-1], example.scheme
         self._region = parse_qs(example.query)["X-Amz-Credential"][0].split("/")[-3]
         self._credentials = session.get_credentials()
-        bundle = session.get_config_variable("ca_bundle") or get_cert_path(True)
+        bundle = session.get_config_variable("ca_bundle") or cast(Any, botocore.httpsession).get_cert_path(True)
         self._tls = ssl.create_default_context(cafile=bundle) if self._scheme == "https" else None
 
     def connect(self) -> socket.socket:
