@@ -7,19 +7,27 @@ import pulumi_kubernetes as kubernetes
 
 from components.cluster.cluster import Cluster
 from components.engines import AnyEngine
+from components.engines.adapters import Origin
 from components.engines.loading import CACHE_CLAIM
 from components.engines.service import InferenceService
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.storage.object_store import ObjectStore, key_secret, reader_secret
 from components.storage.program import program
+from components.storage.sources import environment, peers
+from components.storage.sources import secrets as source_secrets
 from components.storage.versions import PROGRAM
 from components.workload.claim import node_directory_claim
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
+from components.workload.secret import secret
+from components.workload.spec import SecretKey
 from stacks.foundation import Foundation
+from stacks.secrets import optional_secret
 from stacks.settings import Settings
 
 NAMESPACE = "inference"
+MLFLOW = "mlflow"
+REGISTRY_SECRET = "model-registry"
 
 
 class Engines(pulumi.ComponentResource):
@@ -64,19 +72,23 @@ class Engines(pulumi.ComponentResource):
                     opts=inside,
                 )
             )
+        registry = self._registry(engines, inside)
         keys = self._keys(engines, store, inside)
         models = {model.name: model for model in settings.models}
         self.urls = {
             engine.name: InferenceService(
                 f"{name}-{engine.name}",
                 engine,
-                model=models[engine.model],
+                models=models,
                 store=store,
                 cluster=cluster.settings,
                 namespace=NAMESPACE,
                 clients=(GATEWAY_NAMESPACE,),
                 program_image=settings.sync.image or PROGRAM,
-                opts=self._after(*shared, *_named(engine.name, keys), *_named(engine.model, synced)),
+                origin=registry if any(one.source for one in engine.lora_adapters) else Origin(),
+                opts=self._after(
+                    *shared, *_named(keys, engine.name), *_named(synced, engine.model, *adapter_models(engine))
+                ),
             ).url
             for engine in engines
         }
@@ -85,6 +97,22 @@ class Engines(pulumi.ComponentResource):
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         # Not the cluster's nodes as well: hundreds of engines times hundreds of nodes would be most of a preview.
         return pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=resources)
+
+    def _registry(self, engines: Sequence[AnyEngine], opts: pulumi.ResourceOptions) -> Origin:
+        """What the pods of engines need whose adapters come from MLflow."""
+        if not any(one.source for engine in engines for one in engine.lora_adapters):
+            return Origin()
+        settings = self._settings
+        wanted = source_secrets(MLFLOW, settings.sources)
+        found = {variable: optional_secret(key, settings) for variable, key in wanted.items()}
+        given = {variable: value for variable, value in found.items() if value is not None}
+        if given:
+            secret(f"{self._name}-registry", REGISTRY_SECRET, given, namespace=NAMESPACE, opts=opts)
+        return Origin(
+            env=environment(MLFLOW, settings.sources),
+            secret_env={variable: SecretKey(secret=REGISTRY_SECRET, key=variable) for variable in given},
+            peers=peers(MLFLOW, settings.sources),
+        )
 
     def _keys(
         self, engines: Sequence[AnyEngine], store: ObjectStore, opts: pulumi.ResourceOptions
@@ -102,5 +130,10 @@ class Engines(pulumi.ComponentResource):
         }
 
 
-def _named(name: str, resources: Mapping[str, pulumi.Resource]) -> Sequence[pulumi.Resource]:
-    return [resources[name]] if name in resources else []
+def adapter_models(engine: AnyEngine) -> Sequence[str]:
+    """Names of the models that its adapters are."""
+    return [one.model for one in engine.lora_adapters if one.model]
+
+
+def _named(resources: Mapping[str, pulumi.Resource], *names: str) -> Sequence[pulumi.Resource]:
+    return [resources[name] for name in names if name in resources]

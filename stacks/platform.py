@@ -49,7 +49,8 @@ class Platform(pulumi.ComponentResource):
                 "engines": {engine.name: {"url": urls[engine.name], "model": engine.model} for engine in here}
             }
             if settings.gateway and here:
-                gateway = self._gateway(cluster, urls)
+                adapters = {one.name: urls[engine.name] for engine in here for one in engine.lora_adapters}
+                gateway = self._gateway(cluster, {**urls, **adapters})
                 endpoints[cluster.name] = {"api": gateway.url, "chat": gateway.chat_url, **endpoints[cluster.name]}
                 keys[cluster.name] = gateway.master_key
             if outside := self._outside(cluster, settings.gateway if here else None):
@@ -66,7 +67,11 @@ class Platform(pulumi.ComponentResource):
         store = self._foundation.stores[home.name]
         if not settings.models or not store.takes_models:
             return None
-        wanted = {key for model in settings.models for key in source_secrets(model, settings.sources).values()}
+        wanted = {
+            key
+            for model in settings.models
+            for key in source_secrets(model.address.kind.scheme, settings.sources).values()
+        }
         found = {key: optional_secret(key, settings) for key in sorted(wanted)}
         return Models(
             f"{home.name}-models",

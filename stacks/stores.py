@@ -15,6 +15,7 @@ from components.storage.object_store import AccessKey, ObjectStore
 from components.storage.settings import ExternalStore, MinioStore, S3Store
 from components.workload.spec import Peer
 from stacks.engines import NAMESPACE as ENGINES_NAMESPACE
+from stacks.engines import adapter_models
 from stacks.foundation import on
 from stacks.secrets import secret
 from stacks.settings import Settings
@@ -67,7 +68,10 @@ def _minio(
         f"{home.name}-minio",
         store,
         clients=(ENGINES_NAMESPACE, MODELS_NAMESPACE),
-        readers={engine.name: [models[engine.model].directory] for engine in settings.engines},
+        readers={
+            engine.name: [models[name].directory for name in (engine.model, *adapter_models(engine))]
+            for engine in settings.engines
+        },
         writes=[model.directory for model in settings.models],
         quota=settings.quota,
         taints=home.settings.tolerated(AcceleratorRequest(), store.node_selector),

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
 
 from components.accelerators import AcceleratorRequest, Kind
+from components.engines.adapters import Adapter
 from components.node.settings import Architecture
 from components.section import Labels, Name, Quantity, Section, rule
 from components.workload.spec import Resources
@@ -63,6 +64,16 @@ class Engine(Section):
     """How long loading may take before the container is restarted."""
     extra_args: tuple[Argument, ...] = ()
     """Arguments for the server, behind ours. llama.cpp takes a flag and its value as two of them."""
+
+    @property
+    def lora_adapters(self) -> Sequence[Adapter]:
+        """What it serves beside its model, each under a name of its own."""
+        return ()
+
+    @property
+    def loads_adapters(self) -> bool:
+        """Whether operators may load others while it runs."""
+        return False
 
     @property
     @abstractmethod

@@ -1,7 +1,8 @@
 """How weights come to an engine: what runs before it, what it mounts, and where it finds them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from components.cluster.settings import ModelCache
 from components.engines.engine import Engine
@@ -31,6 +32,15 @@ class Loading:
     """The engine's own, to read only."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     secret_env: Mapping[str, SecretKey] = field(default_factory=dict[str, SecretKey])
+
+    def also(self, before: Sequence[Container], *, volumes: Mapping[str, Volume], mounts: Mapping[str, str]) -> Self:
+        """With further containers before the engine, and what they leave for it."""
+        return replace(
+            self,
+            before=[*self.before, *before],
+            volumes={**self.volumes, **program.VOLUMES, **volumes},
+            mounts={**self.mounts, **mounts},
+        )
 
 
 def loading(engine: Engine, model: Model, store: ObjectStore, cache: ModelCache | None, image: str) -> Loading:

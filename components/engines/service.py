@@ -1,9 +1,12 @@
 """From any engine to the objects that serve it."""
 
+from collections.abc import Mapping
+
 import pulumi
 
 from components.accelerators import ACCELERATOR_LABEL, ACCELERATORS, PRODUCT_LABEL, SHARED_LABEL
 from components.cluster.settings import ClusterSettings
+from components.engines.adapters import DIRECTORY, VOLUME, VOLUMES, Origin, bring
 from components.engines.engine import Engine, Workload
 from components.engines.loading import Loading, loading
 from components.storage.object_store import ObjectStore
@@ -26,17 +29,33 @@ class InferenceService(pulumi.ComponentResource):
         name: str,
         engine: Engine,
         *,
-        model: Model,
+        models: Mapping[str, Model],
         store: ObjectStore,
         cluster: ClusterSettings,
         namespace: str,
         clients: tuple[str, ...],
         program_image: str,
+        origin: Origin,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`clients` are the namespaces whose pods may send requests; our own program runs in `program_image`."""
+        """Make it.
+
+        `clients` are the namespaces whose pods may send requests, `program_image` is what our own program runs in, and
+        `origin` is for adapters from elsewhere.
+        """
         super().__init__("inference:engines:InferenceService", name, None, opts)
-        loaded = loading(engine, model, store, cluster.cache, program_image)
+        loaded = loading(engine, models[engine.model], store, cluster.cache, program_image)
+        if engine.lora_adapters or engine.loads_adapters:
+            brought = bring(
+                engine.lora_adapters,
+                models,
+                store,
+                engine=engine.name,
+                image=program_image,
+                origin=origin,
+                runtime=engine.loads_adapters,
+            )
+            loaded = loaded.also(brought, volumes=VOLUMES, mounts={DIRECTORY: VOLUME})
         workload = engine.workload(loaded.path)
         server = Server(
             name=engine.name,
@@ -49,7 +68,7 @@ class InferenceService(pulumi.ComponentResource):
             ),
             ports={"http": workload.port},
             clients=[Peer(port=workload.port, namespace=client) for client in clients],
-            egress=[store.peer],
+            egress=[store.peer, *origin.peers],
             replicas=engine.replicas,
             # A new pod beside the old one would wait for a GPU that only the old one can free.
             update="in-place" if engine.accelerator.gpus else "surge",

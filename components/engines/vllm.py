@@ -1,10 +1,12 @@
 """vLLM: high-throughput LLM serving on CUDA and ROCm."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
 from components.accelerators import AcceleratorRequest
+from components.engines.adapters import CONFIG, Adapter, Rank
 from components.engines.engine import Engine, LoadingKind, Workload, option
 from components.engines.versions import VLLM, VLLM_ARCHITECTURES
 
@@ -26,8 +28,24 @@ class Vllm(Engine):
     """Weights straight from the object store into the GPU, or from a verified copy on the node."""
     context_length: PositiveInt | None = None
     """Longest prompt plus answer, in tokens; the model's own limit when not set."""
+    adapters: tuple[Adapter, ...] = ()
+    """LoRA adapters, which requests name as they name models; a pod without one of them says why in its status."""
+    max_adapter_rank: Rank = 16
+    """Highest rank of any adapter."""
+    runtime_adapters: bool = False
+    """Let operators load and unload adapters while it runs, with `kubectl exec`: see docs/operations.md."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of the GPU's memory that vLLM takes."""
+
+    @property
+    def lora_adapters(self) -> Sequence[Adapter]:
+        """As its settings say."""
+        return self.adapters
+
+    @property
+    def loads_adapters(self) -> bool:
+        """As its settings say."""
+        return self.runtime_adapters
 
     @property
     def streams(self) -> bool:
@@ -47,6 +65,7 @@ class Vllm(Engine):
                 f"--tensor-parallel-size={self.accelerator.count}",
                 f"--gpu-memory-utilization={self.gpu_memory_utilization:g}",
                 *option("--max-model-len", self.context_length),
+                *self._lora_flags(),
                 *self.extra_args,
             ),
             port=PORT,
@@ -60,7 +79,21 @@ class Vllm(Engine):
                 "HF_HUB_OFFLINE": "1",
                 "VLLM_NO_USAGE_STATS": "1",
                 "DO_NOT_TRACK": "1",
+                **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"} if self.runtime_adapters else {}),
             },
             # Tensor parallel workers exchange data through shared memory.
             shared_memory="2Gi",
+        )
+
+    def _lora_flags(self) -> Sequence[str]:
+        """A file that is written before it starts names the adapters: those that arrived, and no others."""
+        if not self.adapters and not self.runtime_adapters:
+            return ()
+        at_once = max(1, len(self.adapters))
+        return (
+            "--enable-lora",
+            f"--max-loras={at_once}",
+            f"--max-lora-rank={self.max_adapter_rank}",
+            "--config",
+            CONFIG,
         )

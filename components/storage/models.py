@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 import pulumi
 
@@ -15,7 +14,7 @@ from components.workload.claim import Directory, volume_claim
 from components.workload.namespace import Namespace, Quota
 from components.workload.pod import labels
 from components.workload.secret import secret
-from components.workload.spec import Claim, Container, Peer, Placement, Pod, SecretKey, Volume
+from components.workload.spec import Claim, Container, Placement, Pod, SecretKey, Volume
 from components.workload.task import Task, TaskRun
 
 NAMESPACE = "models"
@@ -26,10 +25,7 @@ REFUSED = 3
 SLOWEST = 5 * 2**20
 """Bytes a second that a sync brings at the least: with fewer, `up` gives up waiting. The Job goes on."""
 RETRIES = 6
-HTTPS = 443
 HOST = "kubernetes.io/hostname"
-MOUNTED = ("pvc", "host")
-"""Sources that are reached without a network."""
 PATIENCE = 1800
 """Seconds on top, for a node to be found, an image to be pulled, and a hub to be asked to come back later."""
 
@@ -75,7 +71,8 @@ class Models(pulumi.ComponentResource):
         self, model: Model, secrets: Mapping[str, pulumi.Input[str]], before: Sequence[pulumi.Resource]
     ) -> pulumi.Resource:
         name, task = f"{self._name}-{model.name}", f"sync-{model.name}"
-        wanted = sources.secrets(model, self._origins)
+        scheme = model.address.kind.scheme
+        wanted = sources.secrets(scheme, self._origins)
         given = {variable: secrets[key] for variable, key in wanted.items() if key in secrets}
         text, mount = sources.program_source(model)
         own = [secret(f"{name}-source", task, given, namespace=NAMESPACE, opts=self._child)] if given else []
@@ -85,7 +82,7 @@ class Models(pulumi.ComponentResource):
             image=self._settings.image or PROGRAM,
             command=("python", "-m", "sync"),
             args=_arguments(model, text, self._store),
-            env={**program.ENVIRONMENT, **self._store.environment(), **sources.environment(model, self._origins)},
+            env={**program.ENVIRONMENT, **self._store.environment(), **sources.environment(scheme, self._origins)},
             secret_env={
                 **(key_environment(WRITER_SECRET) if self._store.writer else {}),
                 **{variable: SecretKey(secret=task, key=variable) for variable in given},
@@ -104,7 +101,7 @@ class Models(pulumi.ComponentResource):
                 volumes={**program.VOLUMES, **volumes},
                 placement=placement or self._placement,
             ),
-            egress=[self._store.peer, *_peers(model, self._origins)],
+            egress=[self._store.peer, *sources.peers(scheme, self._origins)],
             told={"source": model.source},
             retries=RETRIES,
             hopeless=REFUSED,
@@ -136,12 +133,3 @@ def _arguments(model: Model, source: str, store: ObjectStore) -> tuple[str, ...]
         *([f"--room={store.room}"] if store.room else []),
         f"--metrics-port={METRICS}",
     )
-
-
-def _peers(model: Model, origins: Sources) -> Sequence[Peer]:
-    """Where the source is: only ports can be named, since addresses behind names change."""
-    if model.address.kind.scheme in MOUNTED:
-        return ()
-    urls = [url for url in sources.environment(model, origins).values() if "://" in url]
-    ports = {urlsplit(url).port or (80 if url.startswith("http://") else HTTPS) for url in urls}
-    return [Peer(port=port) for port in sorted({HTTPS, *ports})]

@@ -1,10 +1,15 @@
 """What the sync of a model needs around it: a directory, servers' addresses, and the secret for its source alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from components.storage.settings import Model, Sources
+from components.workload.spec import Peer
 
+HTTPS = 443
+MOUNTED = ("pvc", "host")
+"""Sources that are reached without a network."""
 IN_BUCKETS = ("s3", "mlflow")
 """Sources whose files are in a bucket, or may be."""
 
@@ -41,9 +46,9 @@ def program_source(model: Model) -> tuple[str, Mount | None]:
     return f"path://{where}@{model.revision}", mount
 
 
-def environment(model: Model, sources: Sources) -> Mapping[str, str]:
-    """Variables that say where the model's source is, and as who to ask."""
-    scheme, found = model.address.kind.scheme, dict[str, str]()
+def environment(scheme: str, sources: Sources) -> Mapping[str, str]:
+    """Variables that say where sources of that kind are, and as who to ask."""
+    found = dict[str, str]()
     if scheme == "hf" and sources.hugging_face:
         found["HF_ENDPOINT"] = sources.hugging_face
     if scheme == "mlflow" and sources.mlflow:
@@ -57,9 +62,9 @@ def environment(model: Model, sources: Sources) -> Mapping[str, str]:
     return found
 
 
-def secrets(model: Model, sources: Sources) -> Mapping[str, str]:
-    """Names of the secrets that the model's source may ask for, by the variable that the sync reads each from."""
-    scheme, found = model.address.kind.scheme, dict[str, str]()
+def secrets(scheme: str, sources: Sources) -> Mapping[str, str]:
+    """Names of the secrets that sources of that kind may ask for, by the variable that the program reads each from."""
+    found = dict[str, str]()
     if scheme == "hf":
         found["HF_TOKEN"] = "huggingFaceToken"
     if scheme == "ngc":
@@ -70,3 +75,12 @@ def secrets(model: Model, sources: Sources) -> Mapping[str, str]:
     if scheme in IN_BUCKETS and sources.s3:
         found["SOURCE_AWS_SECRET_ACCESS_KEY"] = "sourceSecretKey"
     return found
+
+
+def peers(scheme: str, sources: Sources) -> Sequence[Peer]:
+    """Where sources of that kind are: only ports can be named, since addresses behind names change."""
+    if scheme in MOUNTED:
+        return ()
+    urls = [url for url in environment(scheme, sources).values() if "://" in url]
+    ports = {urlsplit(url).port or (80 if url.startswith("http://") else HTTPS) for url in urls}
+    return [Peer(port=port) for port in sorted({HTTPS, *ports})]

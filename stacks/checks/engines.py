@@ -28,6 +28,26 @@ def name_what_exists(draft: Draft) -> Iterator[Problem]:
                 yield Problem(place=(*place, key), message=f'"{name}" is not a {key}{there_are(name, known or ())}')
 
 
+def name_adapters_that_exist(draft: Draft) -> Iterator[Problem]:
+    """Those that are models are among the models; those of a registry have one; each name is one engine's alone."""
+    known = names(draft.models)
+    taken = {engine.name: "an engine" for _, engine in readable(draft.engines, "name")}
+    for place, engine in readable(draft.engines, "adapters", "kind"):
+        for number, adapter in enumerate(engine.lora_adapters):
+            here = (*place, "adapters", number)
+            if adapter.model and known is not None and adapter.model not in known:
+                message = f'"{adapter.model}" is not a model{there_are(adapter.model, known)}'
+                yield Problem(place=(*here, "model"), message=message)
+            sources = draft.sources.value if draft.sources.knows("mlflow") else None
+            if adapter.source and sources and not sources.mlflow:
+                message = "needs the address of the registry: set sources.mlflow.url"
+                yield Problem(place=(*here, "source"), message=message)
+            if adapter.name in taken:
+                message = f'"{adapter.name}" is taken by {taken[adapter.name]}: requests name nothing else'
+                yield Problem(place=(*here, "name"), message=message)
+            taken.setdefault(adapter.name, "another adapter")
+
+
 def have_an_image(draft: Draft) -> Iterator[Problem]:
     """Not every server is built for every accelerator."""
     for place, engine in readable(draft.engines, "accelerator", "kind"):

@@ -1,5 +1,6 @@
 """How models come to the store and to engines, in the whole program: what the cluster is told to run."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -189,3 +190,80 @@ def test_the_program_that_pods_get_is_a_whole_package(monkeypatch: pytest.Monkey
         ]
         assert {"__init__.py", "__main__.py", "hold.py"} <= program["data"].keys()
         assert sum(map(len, program["data"].values())) < 2**20
+
+
+ADAPTERS = [{"name": "contracts", "model": "legal-lora"}, {"name": "best", "source": "mlflow://legal-lora@champion"}]
+MLFLOW = {"mlflow": {"url": "https://mlflow.lan:5000", "username": "engines"}}
+
+
+def adapted(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Recording:
+    """The dev stack, whose engine `legal` has adapters."""
+    settings = stack_settings("dev")
+    lora = {"name": "legal-lora", "domain": "legal", "source": f"hf://example/lora@{'a' * 40}"}
+    engines = [{**one, "adapters": ADAPTERS, **more} if one["name"] == "legal" else one for one in settings["engines"]]
+    models = [*settings["models"], lora]
+    return dev(monkeypatch, {"mlflowToken": TOKEN}, engines=engines, models=models, sources=MLFLOW)
+
+
+def test_an_engine_finds_its_adapters_in_a_file_that_is_written_before_it_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pod = named(adapted(monkeypatch), "Deployment", "legal")["spec"]["template"]["spec"]
+    _, bring = pod["initContainers"]
+    assert bring["args"] == [
+        "adapters",
+        "--status=/dev/termination-log",
+        "/adapters",
+        "/adapters/vllm.yaml",
+        f"contracts=s3://inference-models/legal/legal-lora/{'a' * 40}",
+        "best=mlflow://legal-lora@champion",
+    ]
+    args = pod["containers"][0]["args"]
+    assert args[args.index("--enable-lora") :][:5] == [
+        "--enable-lora",
+        "--max-loras=2",
+        "--max-lora-rank=16",
+        "--config",
+        "/adapters/vllm.yaml",
+    ]
+    mounts = {one["mountPath"]: one for one in pod["containers"][0]["volumeMounts"]}
+    assert mounts["/adapters"]["readOnly"] is True
+
+
+def test_a_registrys_password_goes_to_engines_with_adapters_of_it_and_to_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recording = adapted(monkeypatch)
+    assert named(recording, "Secret", "model-registry")["stringData"] == {"MLFLOW_TRACKING_PASSWORD": TOKEN}
+    pods = {name: named(recording, "Deployment", name)["spec"]["template"]["spec"] for name in ("legal", "chat")}
+    holders = {name: str(pod).count("'model-registry'") for name, pod in pods.items()}
+    assert holders == {"legal": 1, "chat": 0}
+    ports = {
+        name: {
+            one["port"] for rule in named(recording, "NetworkPolicy", name)["spec"]["egress"] for one in rule["ports"]
+        }
+        for name in ("legal", "chat")
+    }
+    assert ports == {"legal": {9000, 443, 5000}, "chat": {9000}}
+
+
+def test_an_engine_may_read_its_adapters_in_the_store_and_others_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = named(adapted(monkeypatch), "ConfigMap", "minio-provision")["data"]
+    assert "legal/legal-lora/*" in wanted["inference-engine-legal.policy"]
+    assert "legal/legal-lora/*" not in wanted["inference-engine-chat.policy"]
+
+
+def test_the_gateway_answers_for_adapters_under_their_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = named(adapted(monkeypatch), "ConfigMap", "litellm-config")["data"]["config.yaml"]
+    routes = {one["model_name"]: one["litellm_params"] for one in json.loads(configuration)["model_list"]}
+    assert routes["contracts"]["model"] == "openai/contracts"
+    assert routes["contracts"]["api_base"] == routes["legal"]["api_base"]
+
+
+def test_operators_have_a_container_of_their_own_to_load_adapters_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    pod = named(adapted(monkeypatch, runtimeAdapters=True), "Deployment", "legal")["spec"]["template"]["spec"]
+    *_, operators = pod["initContainers"]
+    assert (operators["name"], operators["restartPolicy"]) == ("operators", "Always")
+    assert environment(pod["containers"][0])["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+    fixed = named(adapted(monkeypatch), "Deployment", "legal")["spec"]["template"]["spec"]
+    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in environment(fixed["containers"][0])

@@ -273,3 +273,21 @@ def test_the_list_of_what_there_is_ends_somewhere_and_has_the_likely_name() -> N
     (found,) = told(many)
     assert "other-77" in found
     assert found.endswith("and 90 more")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "problem"),
+    [
+        (
+            {"name": "lora", "model": "legl-8b"},
+            'adapters[0].model "legl-8b" is not a model; there are: legal-8b, chat-gguf',
+        ),
+        ({"name": "chat", "model": "legal-8b"}, 'adapters[0].name "chat" is taken by an engine'),
+        ({"name": "lora", "source": "mlflow://lora@best"}, "adapters[0].source needs the address of the registry"),
+        ({"name": "lora"}, "adapters[0] needs either `model` or `source`"),
+        ({"name": "lora", "source": "hf://org/lora@main"}, "must be mlflow://MODEL@ALIAS or mlflow://MODEL@VERSION"),
+    ],
+)
+def test_an_adapter_that_cannot_be_had_or_named_is_refused(adapter: dict[str, str], problem: str) -> None:
+    found = told(put("engines", 0, "adapters", to=[adapter]))
+    assert any(problem in one for one in found), found

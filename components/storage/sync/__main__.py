@@ -8,6 +8,7 @@ cannot help.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
     BotoCoreError,
@@ -16,6 +17,7 @@ from botocore.exceptions import (  # pyright: ignore[reportMissingTypeStubs]
 )
 
 from . import commands
+from .adapters import ENGINE
 from .address import KINDS, forms
 from .bucket import code
 from .manifest import Refused, Unusable
@@ -88,7 +90,27 @@ def _parser() -> argparse.ArgumentParser:
     cache.add_argument("--limit", type=int, metavar="BYTES", help="remove models that were used least recently")
     cache.add_argument("--held", type=Path, metavar="FILE", help="wait for this, which `sync.hold` writes")
     cache.set_defaults(run=commands.cache)
+    _adapters(actions)
     return parser
+
+
+def _adapters(actions: Any) -> None:
+    bring = actions.add_parser("adapters", help="LoRA adapters for an engine that is about to start")
+    bring.add_argument("directory", type=Path, help="each comes to DIRECTORY/NAME")
+    bring.add_argument("config", type=Path, help="file for `vllm serve --config` that names those that arrived")
+    bring.add_argument("adapter", nargs="*", metavar="NAME=SOURCE", help="s3://BUCKET/PREFIX, or any kind of source")
+    bring.add_argument("--status", type=Path, metavar="FILE", help="where to write which are missing, and why")
+    bring.set_defaults(run=commands.adapters)
+    load = actions.add_parser("load", help="a LoRA adapter into the engine of the same pod")
+    load.add_argument("directory", type=Path)
+    load.add_argument("adapter", metavar="NAME=SOURCE")
+    load.set_defaults(run=commands.load)
+    unload = actions.add_parser("unload", help="a LoRA adapter from the engine of the same pod")
+    unload.add_argument("directory", type=Path)
+    unload.add_argument("name")
+    unload.set_defaults(run=commands.unload)
+    for parser in (load, unload):
+        parser.add_argument("--engine", default=ENGINE, metavar="URL", help="its address; %(default)s if not said")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from . import http, inspection, opening
+from .adapters import Adapter, Shelf
 from .bucket import Bucket
 from .cache import Cache, await_held
 from .copying import AT_ONCE
 from .home import Home
 from .inspection import Difference, Kept
 from .lease import SECONDS, Lease
-from .manifest import LEASE, Manifest, Refused, Unusable
+from .manifest import LEASE, Refused, Unusable
 from .progress import Progress, sized
 from .pull import differing, pull
 from .store import Store
@@ -46,7 +47,7 @@ def verify(arguments: Namespace) -> int:
     home = _home(arguments.home)
     progress = Progress(home.prefix)
     with progress.told(_say):
-        found = inspection.verify(home, _complete(home), progress, _say)
+        found = inspection.verify(home, home.verified(), progress, _say)
     if not found:
         _say(f"{home}: all files are as they were synced")
         return 0
@@ -71,7 +72,7 @@ def listing(arguments: Namespace) -> int:
 
 def diff(arguments: Namespace) -> int:
     """A line for each file."""
-    before, after = (_complete(_home(one)) for one in (arguments.before, arguments.after))
+    before, after = (_home(one).verified() for one in (arguments.before, arguments.after))
     found = list(inspection.differences(before, after))
     if before.licence != after.licence:
         _say(f"licence: {before.licence} -> {after.licence}")
@@ -83,7 +84,7 @@ def diff(arguments: Namespace) -> int:
 def check(arguments: Namespace) -> int:
     """What a bucket's listing shows, in a moment."""
     home = _home(arguments.home)
-    manifest = _complete(home)
+    manifest = home.verified()
     _say(f"{home}: complete, {len(manifest.files)} files, {sized(manifest.size)}")
     return 0
 
@@ -93,7 +94,7 @@ def cache(arguments: Namespace) -> int:
     home = _home(arguments.home)
     if arguments.held:
         await_held(arguments.held)
-    manifest = _complete(home)
+    manifest = home.verified()
     shared = Cache(
         root=arguments.directory,
         limit=arguments.limit,
@@ -109,11 +110,30 @@ def cache(arguments: Namespace) -> int:
     return 0
 
 
-def _complete(home: Home) -> Manifest:
-    try:
-        return home.state().complete()
-    except Unusable as problem:
-        raise Unusable(f"{home} {problem}") from problem
+def adapters(arguments: Namespace) -> int:
+    """What an engine starts with."""
+    shelf = Shelf(directory=arguments.directory, through=http.pool(AT_ONCE), report=_say)
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    missing = shelf.bring([Adapter.parsed(one) for one in arguments.adapter])
+    arguments.config.write_text(shelf.vllm_config())
+    told = "".join(f"adapter {name} is missing: {why}\n" for name, why in missing.items())
+    _say(told or f"all {len(arguments.adapter)} adapters are there")
+    if arguments.status:
+        arguments.status.write_text(told)
+    return 0
+
+
+def load(arguments: Namespace) -> int:
+    """Into a running engine."""
+    shelf = Shelf(directory=arguments.directory, through=http.pool(AT_ONCE), report=_say)
+    shelf.load(Adapter.parsed(arguments.adapter), arguments.engine)
+    return 0
+
+
+def unload(arguments: Namespace) -> int:
+    """From a running engine."""
+    Shelf(directory=arguments.directory, through=http.pool(1), report=_say).unload(arguments.name, arguments.engine)
+    return 0
 
 
 def _home(uri: str) -> Home:

@@ -31,6 +31,13 @@ class Home:
             seal_text=self.bucket.read(self.key(COMPLETE)) if COMPLETE in there else None,
         )
 
+    def verified(self) -> Manifest:
+        """Of a complete model; Unusable where it is not."""
+        try:
+            return self.state().complete()
+        except Unusable as problem:
+            raise type(problem)(f"{self} {problem}") from problem
+
     def complete(self, manifest: Manifest, etags: Mapping[str, str]) -> None:
         """All its files are there, and verified."""
         text = manifest.text()
