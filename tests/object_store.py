@@ -32,11 +32,12 @@ class S3Server:
     """The administrator's."""
     directory: Path
     """What it keeps is below `data` there."""
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """The S3 endpoint."""
-        return f"http://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
     def client(self, user: str = ROOT, password: str | None = None) -> Any:
         """An S3 client, the administrator's unless said otherwise."""

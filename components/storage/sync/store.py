@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
-import botocore.httpsession  # pyright: ignore[reportMissingTypeStubs]
 import botocore.session  # pyright: ignore[reportMissingTypeStubs]
+from botocore import httpsession  # pyright: ignore[reportMissingTypeStubs]
 from botocore.auth import S3SigV4Auth  # pyright: ignore[reportMissingTypeStubs]
 from botocore.awsrequest import AWSRequest  # pyright: ignore[reportMissingTypeStubs]
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
@@ -29,19 +29,24 @@ TRUST: Final = "set AWS_CA_BUNDLE to a file with the authority that signed the s
 
 
 class Store:
-    """One bucket. botocore says where it is, finds the credentials and renews them, and signs."""
+    """One bucket, as AWS's environment variables tell. botocore finds its address and the credentials, renews them, and
+    signs. Reached directly, not through an HTTP proxy.
+    """
 
     def __init__(self, bucket: str) -> None:
         session = cast(Any, botocore.session).get_session()
         client = session.create_client("s3", config=Config(signature_version="s3v4"))
-        # A presigned URL is the one public place where botocore tells a bucket's address and its region.
+        # A presigned URL is the one public place where botocore tells how a bucket is addressed, and which region it
+        # signs for; its host may be AWS's global one, which sends on to the region's.
         example = urlsplit(str(client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})))
-        self.bucket, self.host = bucket, example.netloc
-        self.address = (str(example.hostname), example.port or (443 if example.scheme == "https" else 80))
-        self._before_key, self._scheme = example.path[:-1], example.scheme
+        endpoint = urlsplit(str(client.meta.endpoint_url))
+        of_host = f"{bucket}." if example.netloc.startswith(f"{bucket}.") else ""
+        self.bucket, self.host = bucket, f"{of_host}{endpoint.netloc}"
+        self.address = (f"{of_host}{endpoint.hostname}", endpoint.port or (443 if endpoint.scheme == "https" else 80))
+        self._before_key, self._scheme = example.path[:-1], endpoint.scheme
         self._region = parse_qs(example.query)["X-Amz-Credential"][0].split("/")[-3]
         self._credentials = session.get_credentials()
-        bundle = session.get_config_variable("ca_bundle") or cast(Any, botocore.httpsession).get_cert_path(True)
+        bundle = session.get_config_variable("ca_bundle") or cast(Any, httpsession).get_cert_path(True)
         self._tls = ssl.create_default_context(cafile=bundle) if self._scheme == "https" else None
 
     def connect(self) -> socket.socket:

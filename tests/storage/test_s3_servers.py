@@ -2,33 +2,23 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from itertools import count
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 
-from tests.object_store import SERVERS, S3Server, serving
+from tests.object_store import S3Server
+from tests.storage.homes import BUCKET
 
-BUCKET = "models"
 PART = b"x" * 5 * 2**20
 """The smallest that a part may be which is not the last: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 _numbers = count()
 
 
-@pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with serving(request.param, tmp_path_factory.mktemp(request.param)) as served:
-        client = served.client()
-        client.create_bucket(Bucket=BUCKET)
-        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        yield served
-
-
 @pytest.fixture
-def client(server: S3Server) -> Any:
-    return server.client()
+def client(store: S3Server) -> Any:
+    return store.client()
 
 
 @pytest.fixture
@@ -128,9 +118,9 @@ def test_what_was_overwritten_or_deleted_can_be_brought_back(client: Any, key: s
     assert content(client, key, VersionId=first) == b"first"
 
 
-def test_what_is_not_there_and_who_is_not_known_are_told_apart(client: Any, server: S3Server, key: str) -> None:
+def test_what_is_not_there_and_who_is_not_known_are_told_apart(client: Any, store: S3Server, key: str) -> None:
     with pytest.raises(ClientError) as missing:
         content(client, key)
     with pytest.raises(ClientError) as unknown:
-        content(server.client(password="wrong"), key)
+        content(store.client(password="wrong"), key)
     assert (refused(missing), refused(unknown)) == (404, 403)
