@@ -11,7 +11,7 @@ from components.engines.adapters import Origin
 from components.engines.loading import CACHE_CLAIM
 from components.engines.service import InferenceService
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
-from components.storage.object_store import ObjectStore, key_secret, reader_secret
+from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps, key_secret, reader_secret
 from components.storage.program import program
 from components.storage.sources import environment, peers
 from components.storage.sources import secrets as source_secrets
@@ -59,7 +59,11 @@ class Engines(pulumi.ComponentResource):
             opts=foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self)),
         )
         inside = self._after(namespace)
-        shared = [program(f"{name}-program", namespace=NAMESPACE, opts=inside), *store.ready]
+        shared = [
+            program(f"{name}-program", namespace=NAMESPACE, opts=inside),
+            *authority_config_maps(f"{name}-{AUTHORITY}", store.authority, namespace=NAMESPACE, opts=inside),
+            *store.ready,
+        ]
         if cache := cluster.settings.cache:
             shared.append(
                 node_directory_claim(

@@ -94,8 +94,13 @@ class Platform(pulumi.ComponentResource):
         if isinstance(store, MinioStore) and cluster.name == self._settings.home.name:
             ports["store"] = store.node_port
         host = cluster.settings.address
+        schemes = {"store": "https" if isinstance(store, MinioStore) and store.tls else "http"}
         paths = {"api": "/v1"}
-        return {what: f"http://{host}:{port}{paths.get(what, '')}" for what, port in ports.items() if host and port}
+        return {
+            what: f"{schemes.get(what, 'http')}://{host}:{port}{paths.get(what, '')}"
+            for what, port in ports.items()
+            if host and port
+        }
 
     def _gateway(self, cluster: Cluster, urls: Mapping[str, str]) -> GatewayService:
         assert self._settings.gateway

@@ -55,6 +55,7 @@ def _external(settings: Settings, store: ExternalStore) -> ObjectStore:
         readers={engine.name: reader for engine in settings.engines},
         writer=AccessKey(identity=writer, secret=secret("storeWriterSecretKey", settings)) if writer else None,
         takes_models=writer is not None,
+        authority=store.certificate_authority,
         peer=_outside(store.endpoint),
     )
 
@@ -74,11 +75,22 @@ def _minio(
         },
         writes=[model.directory for model in settings.models],
         quota=settings.quota,
+        addresses=_addresses(store, home),
         taints=home.settings.tolerated(AcceleratorRequest(), store.node_selector),
         opts=on(home, passwords),
     )
-    elsewhere = replace(minio.store, endpoint=store.url, peer=_outside(store.url)) if store.url else minio.store
+    elsewhere = minio.store
+    if store.url:
+        authority = minio.store.authority if store.url.startswith("https:") else None
+        elsewhere = replace(minio.store, endpoint=store.url, authority=authority, peer=_outside(store.url))
     return {name: minio.store if name == home.name else elsewhere for name in clusters}
+
+
+def _addresses(store: MinioStore, home: Cluster) -> list[str]:
+    """Where it is reached from outside of its cluster."""
+    nodes = [str(host.host) for host in home.settings.nodes] if store.node_port else []
+    front = urlsplit(store.url).hostname if store.url else None
+    return [*nodes, *([front] if front and front not in nodes else [])]
 
 
 def _outside(endpoint: str) -> Peer:

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+from components.storage.certificate import Certificate
 from components.storage.provision import SCRIPT
 from tests.object_store import ROOT, S3Server, serve
 from toolchain import bring, catalogue
@@ -51,8 +52,9 @@ class Minio:
     def _run(self, *command: str | Path, given: str | None = None) -> str:
         environment = os.environ | {
             "PATH": f"{self._client.parent}:{os.environ['PATH']}",
-            "MC_HOST_store": f"http://{ROOT}:{self.server.password}@{self.server.host}",
+            "MC_HOST_store": self.server.url.replace("://", f"://{ROOT}:{self.server.password}@"),
             "MC_CONFIG_DIR": str(self._directory / "mc"),
+            **({"SSL_CERT_FILE": str(self.server.authority)} if self.server.authority else {}),
         }
         done = subprocess.run(command, env=environment, input=given, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -61,9 +63,13 @@ class Minio:
 
 @contextlib.contextmanager
 def running(
-    directory: Path, address: str = "127.0.0.1", environment: Mapping[str, str] | None = None
+    directory: Path,
+    address: str = "127.0.0.1",
+    *,
+    environment: Mapping[str, str] | None = None,
+    certificate: Certificate | None = None,
 ) -> Generator[Minio]:
     """MinIO with its data below `directory`, until the block ends."""
     tools = {one.tool.name: one.path for one in bring.ensure(map(catalogue.named, ("minio", "mc")), Network())}
-    with serve(tools["minio"], directory, address, environment=environment) as server:
+    with serve(tools["minio"], directory, address, environment=environment, certificate=certificate) as server:
         yield Minio(server, tools["mc"], directory / "provision")

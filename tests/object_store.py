@@ -4,17 +4,19 @@ import contextlib
 import os
 import secrets
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
 
+from components.storage.certificate import Certificate
 from components.storage.sync.manifest import COMPLETE, MANIFEST, File, Manifest, Seal, digest
 from toolchain import bring, catalogue
 from toolchain.download import Network
@@ -32,16 +34,19 @@ class S3Server:
     """The administrator's."""
     directory: Path
     """What it keeps is below `data` there."""
-    scheme: str = "http"
+    authority: Path | None = None
+    """Who vouches for it, in PEM, if clients are to know."""
+    tls: bool = False
 
     @property
     def url(self) -> str:
         """The S3 endpoint."""
-        return f"{self.scheme}://{self.host}"
+        return f"{'https' if self.tls else 'http'}://{self.host}"
 
     def client(self, user: str = ROOT, password: str | None = None) -> Any:
         """An S3 client, the administrator's unless said otherwise."""
-        return cast(Any, boto3).client("s3", **self._login(user, password))
+        trusted = str(self.authority) if self.authority else None
+        return cast(Any, boto3).client("s3", verify=trusted, **self._login(user, password))
 
     def environment(self, user: str = ROOT, password: str | None = None) -> dict[str, str]:
         """The variables with which a program reaches it."""
@@ -52,6 +57,7 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": login["aws_secret_access_key"],
             "AWS_REGION": login["region_name"],
             "AWS_DEFAULT_REGION": login["region_name"],
+            **({"AWS_CA_BUNDLE": str(self.authority)} if self.authority else {}),
         }
 
     def put_model(
@@ -95,11 +101,14 @@ def serve(
     *,
     environment: Mapping[str, str] | None = None,
     again: S3Server | None = None,
+    certificate: Certificate | None = None,
 ) -> Generator[S3Server]:
     """Run MinIO with its data below `directory`, and more of its settings in `environment`, until the block ends;
     `again` as the one that ran there before.
     """
     server = again or _somewhere(address, directory)
+    if certificate:
+        server = replace(server, tls=True, authority=_lay_out(certificate, directory))
     settings = {
         "MINIO_ROOT_USER": ROOT,
         "MINIO_ROOT_PASSWORD": server.password,
@@ -155,17 +164,28 @@ def _running(
         subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log) as run,
     ):
         try:
-            _await_ready(f"{server.url}{health}", run)
+            _await_ready(server, health, run)
             yield
         finally:
             run.terminate()
 
 
-def _await_ready(health: str, run: subprocess.Popen[bytes]) -> None:
+def _lay_out(certificate: Certificate, directory: Path) -> Path:
+    """As MinIO calls its files. Where the authority is."""
+    (directory / "certs").mkdir()
+    (directory / "certs" / "public.crt").write_text(certificate.certificate)
+    (directory / "certs" / "private.key").write_text(certificate.key)
+    authority = directory / "ca.crt"
+    authority.write_text(certificate.authority)
+    return authority
+
+
+def _await_ready(server: S3Server, health: str, run: subprocess.Popen[bytes]) -> None:
+    trusted = ssl.create_default_context(cafile=server.authority)
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up and run.poll() is None:
         with contextlib.suppress(urllib.error.URLError):
-            urllib.request.urlopen(health, timeout=1)
+            urllib.request.urlopen(f"{server.url}{health}", timeout=1, context=trusted)
             return
         time.sleep(0.05)
     raise AssertionError(f"{health} did not answer within {START_SECONDS} s")

@@ -88,7 +88,7 @@ def before(server: S3Server, tls: ssl.SSLContext | None = None) -> Generator[Pro
     listening = _Server(("127.0.0.1", 0), type("RequestHere", (Request,), {"proxy": proxy, "behind": server.host}))
     if tls:
         listening.socket = tls.wrap_socket(listening.socket, server_side=True)
-    proxy.server = replace(server, host=f"127.0.0.1:{listening.server_port}", scheme="https" if tls else "http")
+    proxy.server = replace(server, host=f"127.0.0.1:{listening.server_port}", tls=tls is not None)
     threading.Thread(target=listening.serve_forever, daemon=True).start()
     try:
         yield proxy

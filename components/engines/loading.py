@@ -57,7 +57,8 @@ def _streamed(engine: Engine, model: Model, store: ObjectStore, image: str) -> L
     return Loading(
         path=store.uri(model),
         before=[check],
-        volumes=program.VOLUMES,
+        volumes={**program.VOLUMES, **store.volumes()},
+        mounts=store.mounts(),
         env=store.environment(),
         secret_env=store.reader_environment(engine.name),
     )
@@ -70,7 +71,7 @@ def _own(engine: Engine, model: Model, store: ObjectStore, image: str) -> Loadin
     return Loading(
         path=f"{MODELS}/{model.prefix}",
         before=[fill],
-        volumes={**program.VOLUMES, "models": Scratch(size=size)},
+        volumes={**program.VOLUMES, **store.volumes(), "models": Scratch(size=size)},
         mounts={MODELS: "models"},
     )
 
@@ -98,7 +99,12 @@ def _shared(engine: Engine, model: Model, store: ObjectStore, cache: ModelCache,
     return Loading(
         path=f"{MODELS}/{model.prefix}",
         before=[hold, fill],
-        volumes={**program.VOLUMES, "models": Claim(claim=CACHE_CLAIM), "held": Scratch(size="1Mi")},
+        volumes={
+            **program.VOLUMES,
+            **store.volumes(),
+            "models": Claim(claim=CACHE_CLAIM),
+            "held": Scratch(size="1Mi"),
+        },
         mounts={MODELS: "models"},
     )
 
@@ -114,5 +120,5 @@ def _program(
         env={**program.ENVIRONMENT, **store.environment()},
         secret_env=store.reader_environment(engine.name),
         resources=Resources(cpu="250m", memory="256Mi", cpu_limit="4", memory_limit="512Mi"),
-        mounts={**program.MOUNTS, **(mounts or {})},
+        mounts={**program.MOUNTS, **store.mounts(), **(mounts or {})},
     )

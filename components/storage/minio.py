@@ -1,6 +1,6 @@
 """MinIO in a cluster: one server, one volume, a user for each engine that reads, and one for the sync that writes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -8,7 +8,8 @@ import pulumi_random as random
 
 from components.section import byte_count
 from components.storage import provision
-from components.storage.object_store import AccessKey, ObjectStore
+from components.storage.certificate import issued
+from components.storage.object_store import AUTHORITY, AccessKey, ObjectStore, authority_config_maps
 from components.storage.provision import Provision
 from components.storage.settings import MinioStore
 from components.storage.versions import MINIO
@@ -16,11 +17,26 @@ from components.workload.application import Application, Server
 from components.workload.claim import volume_claim
 from components.workload.namespace import Namespace, Quota
 from components.workload.pod import labels
-from components.workload.spec import Claim, Container, Health, Peer, Placement, Pod, Resources, Scratch, SecretKey
+from components.workload.spec import (
+    Claim,
+    Container,
+    Health,
+    Peer,
+    Placement,
+    Pod,
+    Resources,
+    Scratch,
+    SecretFiles,
+    SecretKey,
+    Volume,
+)
 
 NAMESPACE = "storage"
 PORT = 9000
 CREDENTIALS = "minio-credentials"
+CERTIFICATE = "minio-certificate"
+NAMES = (f"minio.{NAMESPACE}", "minio", f"minio.{NAMESPACE}.svc", f"minio.{NAMESPACE}.svc.cluster.local", "localhost")
+"""What pods call it, and who forwards its port."""
 
 
 class Minio(pulumi.ComponentResource):
@@ -37,13 +53,15 @@ class Minio(pulumi.ComponentResource):
         readers: Mapping[str, Collection[str]],
         writes: Collection[str],
         quota: Quota,
+        addresses: Sequence[str] = (),
         taints: tuple[str, ...] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make it.
 
         `clients` are the namespaces whose pods may connect, `readers` the prefixes that each engine reads, by its name,
-        `writes` those that the sync writes, and `taints` those that its pods tolerate.
+        `writes` those that the sync writes, `addresses` where it is reached from outside, and `taints` those that its
+        pods tolerate.
         """
         super().__init__("inference:storage:Minio", name, None, opts)
         self._name, self._settings = name, settings
@@ -58,18 +76,21 @@ class Minio(pulumi.ComponentResource):
             opts=parent,
         )
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
-        root = self._password("root-password")
-        server = self._server(clients, after=[self._credentials(root), self._volume()])
+        self._names = (*NAMES, *addresses) if settings.tls else ()
+        authority, trust = self._certificate()
+        credentials = self._credentials(self._password("root-password"))
+        server = self._server(clients, after=[credentials, self._volume(), *trust])
         users = {engine: self._key(provision.reader_user(engine)) for engine in readers}
         writer = self._key(provision.WRITER) if writes else None
         address = Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio", "store"))
         self.store = ObjectStore(
-            endpoint=f"http://minio.{NAMESPACE}:{PORT}",
+            endpoint=f"{self._scheme}://minio.{NAMESPACE}:{PORT}",
             region=settings.region,
             bucket=settings.bucket,
             readers=users,
             writer=writer,
             room=byte_count(settings.models_bucket.quota or settings.size),
+            authority=authority,
             peer=address,
             ready=(
                 Provision(
@@ -79,6 +100,7 @@ class Minio(pulumi.ComponentResource):
                     generation=settings.generation,
                     server=address,
                     root=SecretKey(secret=CREDENTIALS, key="MC_HOST_store"),
+                    trusting=settings.tls,
                     placement=self._placement,
                     opts=self._child.merge(pulumi.ResourceOptions(depends_on=[server])),
                 ),
@@ -101,6 +123,28 @@ class Minio(pulumi.ComponentResource):
     def _key(self, user: str) -> AccessKey:
         return AccessKey(identity=user, secret=self._password(user))
 
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._settings.tls else "http"
+
+    def _certificate(self) -> tuple[pulumi.Output[str] | None, list[pulumi.Resource]]:
+        """Its authority, which is no secret, and what the server and its clients here read."""
+        if not self._names:
+            return None, []
+        made = self._password("certificate-seed").apply(lambda seed: issued(seed, self._names))
+        authority = pulumi.Output.unsecret(made.apply(lambda certificate: certificate.authority))
+        secret = kubernetes.core.v1.Secret(
+            f"{self._name}-certificate",
+            metadata=self._metadata(CERTIFICATE),
+            string_data={  # as MinIO calls its files
+                "public.crt": made.apply(lambda certificate: certificate.certificate),
+                "private.key": made.apply(lambda certificate: certificate.key),
+            },
+            opts=self._child,
+        )
+        configs = authority_config_maps(f"{self._name}-{AUTHORITY}", authority, namespace=NAMESPACE, opts=self._child)
+        return authority, [secret, *configs]
+
     def _credentials(self, root: pulumi.Output[str]) -> kubernetes.core.v1.Secret:
         return kubernetes.core.v1.Secret(
             f"{self._name}-credentials",
@@ -108,7 +152,7 @@ class Minio(pulumi.ComponentResource):
             string_data={
                 "MINIO_ROOT_USER": "root",
                 "MINIO_ROOT_PASSWORD": root,
-                "MC_HOST_store": pulumi.Output.concat("http://root:", root, f"@minio:{PORT}"),
+                "MC_HOST_store": pulumi.Output.concat(f"{self._scheme}://root:", root, f"@minio:{PORT}"),
             },
             opts=self._child,
         )
@@ -127,25 +171,27 @@ class Minio(pulumi.ComponentResource):
         )
 
     def _server(self, clients: tuple[str, ...], *, after: list[pulumi.Resource]) -> Application:
+        tls = self._settings.tls
+        volumes: dict[str, Volume] = {"data": Claim(claim="minio-data"), "scratch": Scratch(size="64Mi")}
         container = Container(
             name="minio",
             image=MINIO,
-            args=("server", "/data", "--address", f":{PORT}", "--certs-dir", "/scratch/certs"),
+            args=("server", "/data", "--address", f":{PORT}", "--certs-dir", "/certs" if tls else "/scratch/certs"),
             env=environment(self._settings),
             secret_env={
                 key: SecretKey(secret=CREDENTIALS, key=key) for key in ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD")
             },
             ports={"s3": PORT},
-            health=Health(path="/minio/health/live", ready_path="/minio/health/ready", port=PORT),
+            health=Health(path="/minio/health/live", ready_path="/minio/health/ready", port=PORT, tls=tls),
             resources=Resources(cpu="500m", memory="1Gi", cpu_limit="2", memory_limit="2Gi"),
-            mounts={"/data": "data", "/scratch": "scratch"},
+            mounts={"/data": "data", "/scratch": "scratch", **({"/certs": "certificate"} if tls else {})},
         )
         server = Server(
             name="minio",
             part="store",
             pod=Pod(
                 containers=[container],
-                volumes={"data": Claim(claim="minio-data"), "scratch": Scratch(size="64Mi")},
+                volumes=volumes | ({"certificate": SecretFiles(secret=CERTIFICATE)} if tls else {}),
                 placement=self._placement,
             ),
             ports=container.ports,
@@ -156,7 +202,7 @@ class Minio(pulumi.ComponentResource):
             ],
             # Two servers must never write to one volume.
             update="recreate",
-            restart_on={"generation": str(self._settings.generation)},
+            restart_on={"generation": str(self._settings.generation), "names": ",".join(self._names)},
         )
         opts = self._child.merge(pulumi.ResourceOptions(depends_on=after))
         return Application(f"{self._name}-server", server, namespace=NAMESPACE, opts=opts)

@@ -7,7 +7,7 @@ import pulumi
 
 from components.section import byte_count
 from components.storage import program, sources
-from components.storage.object_store import ObjectStore, key_environment, key_secret
+from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps, key_environment, key_secret
 from components.storage.settings import Model, Sources, SyncSettings
 from components.storage.versions import PROGRAM
 from components.workload.claim import Directory, volume_claim
@@ -58,6 +58,7 @@ class Models(pulumi.ComponentResource):
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
         before: list[pulumi.Resource] = [
             program.program(f"{name}-program", namespace=NAMESPACE, opts=self._child),
+            *authority_config_maps(f"{name}-{AUTHORITY}", store.authority, namespace=NAMESPACE, opts=self._child),
             *store.ready,
         ]
         if store.writer:
@@ -89,7 +90,7 @@ class Models(pulumi.ComponentResource):
             },
             ports={"metrics": METRICS},
             resources=self._settings.resources,
-            mounts={**program.MOUNTS, **({mount.at: "source"} if mount else {})},
+            mounts={**program.MOUNTS, **self._store.mounts(), **({mount.at: "source"} if mount else {})},
             read_only=(mount.at,) if mount else (),
         )
         volumes: dict[str, Volume] = {"source": Claim(claim=mount.claim or task, read_only=True)} if mount else {}
@@ -98,7 +99,7 @@ class Models(pulumi.ComponentResource):
             name=task,
             pod=Pod(
                 containers=[container],
-                volumes={**program.VOLUMES, **volumes},
+                volumes={**program.VOLUMES, **self._store.volumes(), **volumes},
                 placement=placement or self._placement,
             ),
             egress=[self._store.peer, *sources.peers(scheme, self._origins)],

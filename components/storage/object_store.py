@@ -8,7 +8,12 @@ import pulumi_kubernetes as kubernetes
 
 from components.storage.settings import Model
 from components.workload.secret import secret as workload_secret
-from components.workload.spec import Peer, SecretKey
+from components.workload.spec import ConfigFiles, Peer, SecretKey, Volume
+
+AUTHORITY = "store-ca"
+"""ConfigMap and volume with what vouches for the store."""
+AUTHORITY_FILE = "ca.crt"
+AUTHORITY_MOUNT = "/store-ca"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +30,15 @@ class ObjectStore:
     """Where models are kept."""
 
     endpoint: str | None
-    """S3 endpoint, for example `http://minio.storage:9000`; None for Amazon's own."""
+    """S3 endpoint, for example `https://minio.storage:9000`; None for Amazon's own."""
     region: str
     bucket: str
     readers: Mapping[str, AccessKey] = field(default_factory=dict[str, AccessKey])
     """By engine: each reads its own models. An engine that is not here has an identity of its pod's own."""
     writer: AccessKey | None = None
     """The sync's key; None where nobody gave one, or where its pod has an identity of its own."""
+    authority: pulumi.Input[str] | None = None
+    """Certificate, in PEM, of who vouches for the endpoint's; None where everybody trusts that, or without TLS."""
     peer: Peer
     """What a pod that reads from it must be allowed to reach."""
     ready: tuple[pulumi.Resource, ...] = ()
@@ -46,13 +53,24 @@ class ObjectStore:
         return f"s3://{self.bucket}/{model.prefix}"
 
     def environment(self) -> dict[str, str]:
-        """Variables that AWS's SDKs and vLLM's streamer read."""
+        """Variables that AWS's SDKs and vLLM's streamer read (its docs/src/env-vars.md has them)."""
         endpoint = {"AWS_ENDPOINT_URL": self.endpoint} if self.endpoint else {}
-        return endpoint | {
+        trust = {"AWS_CA_BUNDLE": f"{AUTHORITY_MOUNT}/{AUTHORITY_FILE}"} if self.authority is not None else {}
+        return {
+            **endpoint,
+            **trust,
             "AWS_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING": "0",
         }
+
+    def mounts(self) -> dict[str, str]:
+        """What every container with that environment mounts, for the pod that has `volumes`."""
+        return {AUTHORITY_MOUNT: AUTHORITY} if self.authority is not None else {}
+
+    def volumes(self) -> dict[str, Volume]:
+        """What every pod needs that talks to the store, beside the ConfigMap of `authority_config_maps`."""
+        return {AUTHORITY: ConfigFiles(config_map=AUTHORITY)} if self.authority is not None else {}
 
     def reader_environment(self, engine: str) -> dict[str, SecretKey]:
         """The engine's key as environment variables, from its Secret; nothing where its pod needs none."""
@@ -75,3 +93,13 @@ def key_secret(
     """A Secret for `key_environment`."""
     values = {"AWS_ACCESS_KEY_ID": key.identity, "AWS_SECRET_ACCESS_KEY": key.secret}
     return workload_secret(name, secret, values, namespace=namespace, opts=opts)
+
+
+def authority_config_maps(
+    name: str, authority: pulumi.Input[str] | None, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> list[kubernetes.core.v1.ConfigMap]:
+    """The ConfigMap that `ObjectStore.volumes` names; none without an authority."""
+    if authority is None:
+        return []
+    metadata: kubernetes.meta.v1.ObjectMetaArgsDict = {"name": AUTHORITY, "namespace": namespace}
+    return [kubernetes.core.v1.ConfigMap(name, metadata=metadata, data={AUTHORITY_FILE: authority}, opts=opts)]

@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.section import byte_count
 from components.storage import policies
-from components.storage.object_store import AccessKey
+from components.storage.object_store import AUTHORITY, AUTHORITY_FILE, AUTHORITY_MOUNT, AccessKey
 from components.storage.settings import Bucket, MinioStore
 from components.storage.versions import MINIO
 from components.workload.application import digest
@@ -26,6 +26,7 @@ from components.workload.spec import (
     Scratch,
     SecretFiles,
     SecretKey,
+    Volume,
 )
 
 SCRIPT = Path(__file__).parent / "scripts" / "provision.sh"
@@ -89,10 +90,14 @@ class Provision(pulumi.ComponentResource):
         generation: int,
         server: Peer,
         root: SecretKey,
+        trusting: bool,
         placement: Placement,
         opts: pulumi.ResourceOptions,
     ) -> None:
-        """`files` as of `wanted`, `keys` of all users in them; `root` holds the administrator's URL for `mc`."""
+        """`files` as of `wanted`, `keys` of all users in them; `root` holds the administrator's URL for `mc`.
+
+        `trusting`: it takes the server's certificate for what the namespace's ConfigMap of the store's authority says.
+        """
         super().__init__("inference:storage:Provision", name, None, opts)
         namespace = str(server.namespace)
         child = pulumi.ResourceOptions(parent=self)
@@ -123,7 +128,7 @@ class Provision(pulumi.ComponentResource):
                 "backoff_limit": 10,
                 "template": {
                     "metadata": {"labels": LABELS, "annotations": annotations},
-                    "spec": pod_spec(_pod(root, placement), restart="OnFailure"),
+                    "spec": pod_spec(_pod(root, placement, trusting=trusting), restart="OnFailure"),
                 },
             },
             # A Job runs once: whatever else is wanted needs another Job.
@@ -132,22 +137,25 @@ class Provision(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _pod(root: SecretKey, placement: Placement) -> Pod:
+def _pod(root: SecretKey, placement: Placement, *, trusting: bool) -> Pod:
+    trust = {"SSL_CERT_FILE": f"{AUTHORITY_MOUNT}/{AUTHORITY_FILE}"} if trusting else {}
+    mounts = {"/wanted": "wanted", "/keys": "keys", "/tmp": "scratch"}
+    volumes: dict[str, Volume] = {
+        "wanted": ConfigFiles(config_map=NAME),
+        "keys": SecretFiles(secret=KEYS),
+        "scratch": Scratch(size="64Mi"),
+    }
     container = Container(
         name="provision",
         image=MINIO,
         command=("sh", f"/wanted/{SCRIPT.name}", "/wanted", "/keys"),
-        env={"MC_CONFIG_DIR": "/tmp/mc"},
+        env={"MC_CONFIG_DIR": "/tmp/mc", **trust},
         secret_env={"MC_HOST_store": root},
         resources=Resources(cpu="50m", memory="128Mi", cpu_limit="500m", memory_limit="256Mi"),
-        mounts={"/wanted": "wanted", "/keys": "keys", "/tmp": "scratch"},
+        mounts=mounts | ({AUTHORITY_MOUNT: AUTHORITY} if trusting else {}),
     )
     return Pod(
         containers=[container],
-        volumes={
-            "wanted": ConfigFiles(config_map=NAME),
-            "keys": SecretFiles(secret=KEYS),
-            "scratch": Scratch(size="64Mi"),
-        },
+        volumes=volumes | ({AUTHORITY: ConfigFiles(config_map=AUTHORITY)} if trusting else {}),
         placement=placement,
     )

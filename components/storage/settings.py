@@ -62,6 +62,15 @@ AccessKeyId = Annotated[
     rule("an access key ID: at most 128 characters, without spaces", example="reader"),
 ]
 
+Pem = Annotated[
+    str,
+    StringConstraints(pattern=r"^(-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n?)+$"),
+    rule(
+        "one or more certificates in PEM",
+        example="-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgI=\n-----END CERTIFICATE-----\n",
+    ),
+]
+
 FilePattern = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9*?._/\[\]-]+$", max_length=200),
@@ -129,12 +138,14 @@ class MinioStore(OwnBuckets):
     """Directory of `node`, there already, that it keeps its data in; a volume of a StorageClass when not set."""
     storage_class: Name | None = None
     """StorageClass of its volume; the cluster's default when not set."""
-    url: Endpoint | None = Field(default=None, examples=["http://192.168.1.20:30900"])
+    url: Endpoint | None = Field(default=None, examples=["https://192.168.1.20:30900"])
     """Address for the other clusters, if there are any: with `nodePort`, that port of one of its hosts."""
     node_port: NodePort | None = Field(default=None, examples=[30900])
     """Port of every node of its cluster, 30000 to 32767, at which it answers outside; none when not set."""
+    tls: bool = True
+    """Answer over HTTPS alone, with a certificate of the stack's own that its pods trust."""
     generation: PositiveInt = 1
-    """Raise it to give all its users, the administrator too, new keys."""
+    """Raise it for new keys of all its users, the administrator's too, and a new certificate."""
 
     @property
     def directory(self) -> Directory | None:
@@ -174,6 +185,8 @@ class ExternalStore(Buckets):
     """Its address, as pods reach it."""
     access_key: AccessKeyId
     """Access key ID of a read-only user. Its secret: `pulumi config set --secret inference:storeSecretKey`."""
+    certificate_authority: Pem | None = None
+    """Certificate in PEM of who vouches for the endpoint's, where not everybody trusts that."""
     writer_access_key: AccessKeyId | None = Field(default=None, examples=["writer"])
     """The same of a user that syncs models: `pulumi config set --secret inference:storeWriterSecretKey`."""
 

@@ -5,7 +5,7 @@ from math import ceil
 import pulumi_kubernetes as kubernetes
 
 from components.workload.fields import stated
-from components.workload.spec import Claim, ConfigFiles, Container, Placement, Pod, Scratch, SecretFiles, Volume
+from components.workload.spec import Claim, ConfigFiles, Container, Health, Placement, Pod, Scratch, SecretFiles, Volume
 
 USER = 10001
 """Unprivileged user and group of every pod: above what hosts give to accounts."""
@@ -75,9 +75,9 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
     }
     if health := container.health:
         failures = ceil(health.startup_seconds / 10)
-        fields["startup_probe"] = _probe(health.path, health.port, period=10, failures=failures)
-        fields["readiness_probe"] = _probe(health.ready_path or health.path, health.port, period=5, failures=3)
-        fields["liveness_probe"] = _probe(health.path, health.port, period=20, failures=3)
+        fields["startup_probe"] = _probe(health, health.path, period=10, failures=failures)
+        fields["readiness_probe"] = _probe(health, health.ready_path or health.path, period=5, failures=3)
+        fields["liveness_probe"] = _probe(health, health.path, period=20, failures=3)
     return stated(fields)
 
 
@@ -85,9 +85,9 @@ def _mount(path: str, volume: str, container: Container) -> kubernetes.core.v1.V
     return stated({"name": volume, "mount_path": path, "read_only": path in container.read_only or None})
 
 
-def _probe(path: str, port: int, *, period: int, failures: int) -> kubernetes.core.v1.ProbeArgsDict:
+def _probe(health: Health, path: str, *, period: int, failures: int) -> kubernetes.core.v1.ProbeArgsDict:
     return {
-        "http_get": {"path": path, "port": port, "scheme": "HTTP"},
+        "http_get": {"path": path, "port": health.port, "scheme": "HTTPS" if health.tls else "HTTP"},
         "period_seconds": period,
         "timeout_seconds": 5,
         "failure_threshold": failures,

@@ -92,6 +92,8 @@ class Health:
     """Path of the readiness probe where it differs."""
     startup_seconds: int = 120
     """How long the first answer may take before the container is restarted."""
+    tls: bool = False
+    """Asked over HTTPS; the kubelet trusts any certificate."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,11 @@ def are_those_of_the_stores_address(draft: Draft) -> Iterator[Problem]:
         has = f"nodePort is {store.node_port}" if store.node_port else "nodePort is missing"
         message = f"{has}, and url names port {port} of a node in {home.name}: make them the same"
         yield Problem(place=("store",), message=message)
+    scheme = "https" if store.tls else "http"
+    direct = inside and port == str(store.node_port) and draft.store.knows("kind", "url", "nodePort", "tls")
+    if direct and not store.url.startswith(f"{scheme}:"):
+        message = f"names a node in {home.name}, where the store answers over {scheme} alone: begin it with {scheme}://"
+        yield Problem(place=("store", "url"), message=message)
 
 
 def _twice(first: dict[int, Place], place: Place, port: int) -> Iterator[Problem]:

@@ -65,7 +65,8 @@ def is_reached_by_all_engines(draft: Draft) -> Iterator[Problem]:
     used = {engine.cluster for _, engine in readable(draft.engines, "cluster")}
     if elsewhere := sorted(used & known - {home.name}, key=str):
         readers = f"engines in {listed(map(str, elsewhere))} read from the store in {home.name}"
-        remedy = "set the address at which they reach it, for example http://192.168.1.20:30900"
+        scheme = "https" if store.tls else "http"
+        remedy = f"set the address at which they reach it, for example {scheme}://192.168.1.20:30900"
         message = f"url is missing: {readers}; {remedy}"
         yield Problem(place=("store",), message=message)
 

@@ -1,11 +1,15 @@
 """Buckets in MinIO: what settings say of them is there, and what they no longer say deletes nothing."""
 
+import ssl
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 
+from components.storage.certificate import issued
 from components.storage.minio import environment
 from components.storage.provision import wanted
 from components.storage.settings import MinioStore
@@ -18,8 +22,10 @@ SETTINGS = MinioStore(kind="minio", abort_uploads_days=3)
 
 @pytest.fixture(scope="module")
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
-    """With the settings that its Deployment gives it."""
-    with running(tmp_path_factory.mktemp("minio"), environment=environment(SETTINGS)) as minio:
+    """With the settings that its Deployment gives it, over TLS."""
+    certificate = issued("secret", ["127.0.0.1"])
+    directory = tmp_path_factory.mktemp("minio")
+    with running(directory, environment=environment(SETTINGS), certificate=certificate) as minio:
         yield minio
 
 
@@ -40,6 +46,15 @@ def rules(minio: Minio, bucket: str) -> list[dict[str, Any]]:
         if code(problem) != "NoSuchLifecycleConfiguration":
             raise
         return []
+
+
+def test_the_store_answers_over_tls_alone_to_who_trusts_its_authority(minio: Minio) -> None:
+    with pytest.raises(URLError, match="certificate verify failed"):
+        urlopen(f"{minio.server.url}/minio/health/live", timeout=10)
+    with pytest.raises(HTTPError, match="400"):
+        urlopen(f"http://{minio.server.host}/minio/health/live", timeout=10)
+    trusting = ssl.create_default_context(cafile=minio.server.authority)
+    assert urlopen(f"{minio.server.url}/minio/health/live", timeout=10, context=trusting).status == 200
 
 
 def test_the_models_have_a_bucket_that_keeps_old_versions_for_ever(minio: Minio) -> None:

@@ -74,7 +74,7 @@ def test_the_user_is_told_the_address_of_a_host(monkeypatch: pytest.MonkeyPatch)
     assert outputs["endpoints"]["home"]["outside"] == {
         "api": "http://192.168.1.20:30400/v1",
         "chat": "http://192.168.1.20:30800",
-        "store": "http://192.168.1.20:30900",
+        "store": "https://192.168.1.20:30900",
     }
     assert set(outputs["endpoints"]["radeon"]["outside"]) == {"api", "chat"}
     lines = report(deployed("onprem", outputs), [cluster("home", [node("aimax")])], Style()).splitlines()

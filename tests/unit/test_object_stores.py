@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+from components.storage.certificate import issued
 from tests.unit.manifests import manifests
 from tests.unit.recording import Recording, record, stack_settings
 
@@ -28,15 +30,21 @@ def containers(recording: Recording, engine: str) -> Iterator[dict[str, Any]]:
     yield from (*spec["initContainers"], *spec["containers"])
 
 
+def authorities(recording: Recording) -> dict[str, str]:
+    """What clients in each namespace trust."""
+    found = [one for one in manifests(recording) if one["metadata"]["name"] == "store-ca"]
+    return {one["metadata"]["namespace"]: one["data"]["ca.crt"] for one in found}
+
+
 def secrets_of(container: Mapping[str, Any]) -> set[str]:
-    sources = [one["valueFrom"]["secretKeyRef"]["name"] for one in container["env"] if "valueFrom" in one]
+    sources = [one["valueFrom"]["secretKeyRef"]["name"] for one in container.get("env", ()) if "valueFrom" in one]
     return set(sources)
 
 
 @pytest.mark.parametrize("engine", ["legal", "legal-rocm", "chat"])
 def test_an_engine_reads_with_a_key_of_its_own_and_sees_no_other(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
     recording = dev(monkeypatch)
-    seen = [secrets_of(one) for one in containers(recording, engine) if "env" in one]
+    seen = [secrets_of(one) for one in containers(recording, engine)]
     assert set().union(*seen) == {f"{engine}-store"}
     key = named(recording, "Secret", f"{engine}-store")["stringData"]
     assert key["AWS_ACCESS_KEY_ID"] == f"inference-engine-{engine}"
@@ -72,7 +80,7 @@ def test_users_are_made_anew_when_an_engine_reads_another_model_and_not_otherwis
     assert named(dev(monkeypatch, engines=engines), "Job", "minio-provision") != first
 
 
-def test_another_generation_makes_new_keys_restarts_the_store_and_tells_it_the_keys(
+def test_another_generation_makes_new_keys_and_another_certificate_and_restarts_the_store_with_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recordings = [
@@ -86,7 +94,7 @@ def test_another_generation_makes_new_keys_restarts_the_store_and_tells_it_the_k
         ]
         for recording in recordings
     ]
-    assert keepers == [[{"generation": "1"}] * 5, [{"generation": "2"}] * 5]
+    assert keepers == [[{"generation": "1"}] * 6, [{"generation": "2"}] * 6]
     for kind, name in (("Deployment", "minio"), ("Job", "minio-provision")):
         assert named(recordings[0], kind, name) != named(recordings[1], kind, name)
 
@@ -105,3 +113,63 @@ def test_data_in_a_directory_needs_nothing_kept_in_the_cluster_to_outlive_a_dest
 
     assert kept() == {("Namespace", "storage"), ("PersistentVolumeClaim", "minio-data")}
     assert kept(node="cpu-1", path="/srv/models") == set()
+
+
+def test_whoever_reads_from_our_own_store_trusts_its_certificate_and_asks_over_https(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recording = dev(monkeypatch)
+    given = authorities(recording)
+    assert set(given) == {"inference", "models", "storage"}
+    (authority,) = set(given.values())
+    for engine in ("legal", "chat"):
+        readers = [one for one in containers(recording, engine) if secrets_of(one)]
+        assert readers
+        for one in readers:
+            environment = {each["name"]: each.get("value") for each in one["env"]}
+            assert environment["AWS_ENDPOINT_URL"] == "https://minio.storage:9000"
+            mounts = {mount["mountPath"]: mount["name"] for mount in one["volumeMounts"]}
+            assert environment["AWS_CA_BUNDLE"] == "/store-ca/ca.crt"
+            assert mounts["/store-ca"] == "store-ca"
+    certificate = named(recording, "Secret", "minio-certificate")["stringData"]
+    issuer = x509.load_pem_x509_certificate(authority.encode())
+    x509.load_pem_x509_certificate(certificate["public.crt"].encode()).verify_directly_issued_by(issuer)
+
+
+def test_without_tls_nothing_speaks_of_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = dev(monkeypatch, store={**stack_settings("dev")["store"], "tls": False})
+    pods = str([one["spec"] for one in manifests(recording) if one["kind"] in ("Deployment", "Job")])
+    assert "http://minio.storage:9000" in pods
+    assert "AWS_CA_BUNDLE" not in pods
+    assert not {"store-ca", "minio-certificate"} & {one["metadata"]["name"] for one in manifests(recording)}
+
+
+def test_an_external_stores_own_authority_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pem = issued("anybody", ["s3.lan"]).authority
+    recording = dev(monkeypatch, store={**EXTERNAL, "certificateAuthority": pem})
+    assert authorities(recording) == {"inference": pem, "models": pem}
+    for kind, name in (("Deployment", "legal"), ("Job", "sync-legal-8b")):
+        assert "AWS_CA_BUNDLE" in str(named(recording, kind, name))
+
+
+@pytest.mark.parametrize(("url", "trusts"), [("https://192.168.1.20:30900", True), ("http://store.lan", False)])
+def test_other_clusters_trust_the_store_where_its_address_says_https(
+    monkeypatch: pytest.MonkeyPatch, url: str, trusts: bool
+) -> None:
+    settings = stack_settings("onprem")
+    settings["store"] |= {"url": url}
+    recording = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": "of-the-hosts"})
+    deployment = named(recording, "Deployment", "cyber")
+    assert ("AWS_CA_BUNDLE" in str(deployment)) is trusts
+    assert url in str(deployment)
+
+
+def test_the_certificate_names_every_address_at_which_the_store_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = stack_settings("onprem")
+    settings["store"] |= {"url": "https://store.lan:30900"}
+    recording = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": "of-the-hosts"})
+    pem = named(recording, "Secret", "minio-certificate")["stringData"]["public.crt"]
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {"minio.storage", "minio", "localhost", "store.lan"} <= set(names.get_values_for_type(x509.DNSName))
+    assert {str(one) for one in names.get_values_for_type(x509.IPAddress)} == {"192.168.1.20", "192.168.1.21"}

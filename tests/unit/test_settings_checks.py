@@ -178,6 +178,14 @@ def test_a_replica_needs_versions_and_a_bucket_of_its_own(store: dict[str, Any],
             "store nodePort is missing, and url names port 30900 of a node in home: make them the same",
         ),
         (
+            put("store", "url", to="http://192.168.1.20:30900"),
+            "store.url names a node in home, where the store answers over https alone: begin it with https://",
+        ),
+        (
+            put("store", "tls", to=False),
+            "store.url names a node in home, where the store answers over http alone: begin it with http://",
+        ),
+        (
             put("store", "nodePort", to=31900),
             "store nodePort is 31900, and url names port 30900 of a node in home: make them the same",
         ),
