@@ -157,6 +157,20 @@ class Bucket:
                 if one["Key"] == key:
                     self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=one["UploadId"])
 
+    def erase(self, prefix: str, ending: str = "") -> int:
+        """Everything below the prefix whose key ends so is gone for good, old versions too. How many those were."""
+        erased = 0
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found if one["Key"].endswith(ending)]
+            if not keys:
+                continue
+            answer = self._client.delete_objects(Bucket=self.name, Delete={"Objects": keys, "Quiet": True})
+            if failed := answer.get("Errors"):
+                raise ClientError(cast(Any, {"Error": failed[0]}), f"DeleteObjects, {failed[0]['Key']}")
+            erased += len(keys)
+        return erased
+
     def upload(self, key: str, sha256: str | None) -> "Upload":
         """An upload in parts, to be completed when its content has turned out to be right."""
         metadata = {SHA256: sha256} if sha256 else {}
