@@ -265,6 +265,8 @@ class Model(Section):
     """Licences that it may have, as its source names them; any when not set. Another one is not synced."""
     size: Quantity = "20Gi"
     """All its files together: sizes caches and the time an engine gets to start."""
+    purge: bool = False
+    """Delete the model and all its revisions from the store, for good. One that is merely removed here stays there."""
 
     @field_validator("files")
     @classmethod

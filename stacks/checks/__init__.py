@@ -22,6 +22,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     models.come_from_a_node_that_is_there,
     engines.name_what_exists,
     engines.name_adapters_that_exist,
+    engines.keep_their_model,
     engines.have_an_image,
     engines.fit_a_node,
     engines.find_their_file,

@@ -48,6 +48,15 @@ def name_adapters_that_exist(draft: Draft) -> Iterator[Problem]:
             taken.setdefault(adapter.name, "another adapter")
 
 
+def keep_their_model(draft: Draft) -> Iterator[Problem]:
+    """What is being deleted cannot be served."""
+    doomed = {model.name for _, model in readable(draft.models, "name", "purge") if model.purge}
+    for place, engine in readable(draft.engines, "model"):
+        if engine.model in doomed:
+            message = f'"{engine.model}" is to be purged; remove the engine, or the purge'
+            yield Problem(place=(*place, "model"), message=message)
+
+
 def have_an_image(draft: Draft) -> Iterator[Problem]:
     """Not every server is built for every accelerator."""
     for place, engine in readable(draft.engines, "accelerator", "kind"):

@@ -92,6 +92,10 @@ from tests.unit.mistakes import Change, add, drop, put, told
         ),
         (put("store", "cluster", to="edge"), 'store.cluster "edge" is not a cluster; there are: dev'),
         (put("store", "size", to="9Ti"), 'store.size is 9Ti; the largest disk for it in "dev" has 1Ti'),
+        (
+            put("models", 1, "purge", to=True),
+            'engines[2].model "chat-gguf" is to be purged; remove the engine, or the purge',
+        ),
         (put("store", "path", to="/srv/models"), "store node is missing: `path` is a directory of one node"),
         (
             put("store", to={"kind": "minio", "node": "cpu-1", "path": "/srv/models", "storageClass": "fast"}),
