@@ -185,10 +185,10 @@ class ExternalStore(Buckets):
     """Its address, as pods reach it."""
     access_key: AccessKeyId
     """Access key ID of a read-only user. Its secret: `pulumi config set --secret inference:storeSecretKey`."""
-    certificate_authority: Pem | None = None
-    """Certificate in PEM of who vouches for the endpoint's, where not everybody trusts that."""
     writer_access_key: AccessKeyId | None = Field(default=None, examples=["writer"])
     """The same of a user that syncs models: `pulumi config set --secret inference:storeWriterSecretKey`."""
+    certificate_authority: Pem | None = None
+    """Certificate in PEM of who vouches for the endpoint's, where not everybody trusts that."""
 
 
 Store = Annotated[MinioStore | S3Store | ExternalStore, Field(discriminator="kind")]
