@@ -31,7 +31,7 @@ PATIENCE = 1800
 
 
 class Models(pulumi.ComponentResource):
-    """A namespace with a Job for each model. To remove one deletes no data: the store keeps it."""
+    """A namespace with a Job for each model. To remove one deletes no data: only one that says `purge` goes."""
 
     synced: Mapping[str, pulumi.Resource]
     """By model: what must be there before the model is."""
@@ -65,7 +65,10 @@ class Models(pulumi.ComponentResource):
             before.append(
                 key_secret(f"{name}-writer", WRITER_SECRET, store.writer, namespace=NAMESPACE, opts=self._child)
             )
-        self.synced = {model.name: self._sync(model, secrets, before) for model in models}
+        self.synced = {
+            model.name: self._purge(model, before) if model.purge else self._sync(model, secrets, before)
+            for model in models
+        }
         self.register_outputs({})
 
     def _sync(
@@ -110,6 +113,28 @@ class Models(pulumi.ComponentResource):
         )
         opts = self._child.merge(pulumi.ResourceOptions(depends_on=[*before, *own]))
         return TaskRun(name, runs, namespace=NAMESPACE, opts=opts)
+
+    def _purge(self, model: Model, before: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        container = Container(
+            name="purge",
+            image=self._settings.image or PROGRAM,
+            command=("python", "-m", "sync"),
+            args=("purge", f"s3://{self._store.bucket}/{model.directory}", "--yes"),
+            env={**program.ENVIRONMENT, **self._store.environment()},
+            secret_env=key_environment(WRITER_SECRET) if self._store.writer else {},
+            resources=self._settings.resources,
+            mounts={**program.MOUNTS, **self._store.mounts()},
+        )
+        volumes = {**program.VOLUMES, **self._store.volumes()}
+        runs = Task(
+            name=f"purge-{model.name}",
+            pod=Pod(containers=[container], volumes=volumes, placement=self._placement),
+            egress=[self._store.peer],
+            retries=RETRIES,
+            hopeless=REFUSED,
+        )
+        opts = self._child.merge(pulumi.ResourceOptions(depends_on=before))
+        return TaskRun(f"{self._name}-{model.name}-purge", runs, namespace=NAMESPACE, opts=opts)
 
     def _claim(self, name: str, model: Model, mount: sources.Mount) -> pulumi.Resource:
         return volume_claim(

@@ -20,6 +20,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     machines.have_addresses_for_their_firewall,
     models.come_from_a_server_with_an_address,
     models.come_from_a_node_that_is_there,
+    models.can_be_purged,
     engines.name_what_exists,
     engines.name_adapters_that_exist,
     engines.keep_their_model,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from components.node.settings import NodeGroup
+from components.storage.settings import ExternalStore
 from stacks.drafts import Draft, names, readable
 from stacks.problems import Problem, there_are
 
@@ -26,3 +27,16 @@ def come_from_a_node_that_is_there(draft: Draft) -> Iterator[Problem]:
         node = model.address["node"]
         if model.address.kind.scheme == "host" and node not in known:
             yield Problem(place=(*place, "source"), message=f'"{node}" is not a node{there_are(node, known)}')
+
+
+def can_be_purged(draft: Draft) -> Iterator[Problem]:
+    """Only who may delete can."""
+    store = draft.store.value
+    if not isinstance(store, ExternalStore) or not draft.store.knows("kind", "writerAccessKey"):
+        return
+    if store.writer_access_key:
+        return
+    for place, model in readable(draft.models, "purge"):
+        if model.purge:
+            message = "needs a key that may delete: set `writerAccessKey` in store"
+            yield Problem(place=(*place, "purge"), message=message)

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError  # pyright: ignore[reportMissingType
 from components.storage.provision import WRITER, wanted
 from components.storage.settings import MinioStore
 from components.storage.sync.bucket import Bucket
-from components.storage.sync.manifest import Unusable
+from components.storage.sync.manifest import Refused
 from components.storage.sync.purging import purge
 from tests.minio import Minio, running
 
@@ -79,6 +79,6 @@ def test_what_the_store_does_not_let_go_is_an_error_and_not_silence(minio: Minio
 
 @pytest.mark.parametrize("model", ["", "/", "legal", "legal/", "/a", "legal/a/1"])
 def test_nothing_but_a_models_own_directory_is_purged(minio: Minio, bucket: Bucket, model: str) -> None:
-    with pytest.raises(Unusable, match="is not DOMAIN/NAME"):
+    with pytest.raises(Refused, match="is not DOMAIN/NAME"):
         purge(bucket, model)
     assert versions(minio, "legal/ab/")

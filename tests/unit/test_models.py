@@ -60,6 +60,16 @@ def test_each_model_has_a_job_that_brings_it_to_its_home(monkeypatch: pytest.Mon
     ]
 
 
+def test_a_model_that_is_to_be_purged_is_deleted_and_not_synced(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = stack_settings("dev")["models"]
+    doomed = {**models[1], "name": "old", "purge": True}
+    recording = dev(monkeypatch, models=[*models, doomed])
+    assert "sync-old" not in syncs(recording)
+    (container,) = named(recording, "Job", "purge-old")["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["purge", "s3://inference-models/general/old", "--yes"]
+    assert environment(container)["AWS_SECRET_ACCESS_KEY"] == "store-writer"
+
+
 def test_an_engine_waits_for_its_own_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = dev(monkeypatch)
     (engine,) = [one for one in recording.resources if one.type.endswith("InferenceService") and "chat" in one.name]

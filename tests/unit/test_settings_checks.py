@@ -117,6 +117,14 @@ def test_parts_that_do_not_go_together_are_named(change: Change, expected: str) 
     assert found.startswith(f"inference:{expected}")
 
 
+def test_a_model_in_an_external_store_is_purged_only_with_a_key_that_may_delete() -> None:
+    def change(settings: Any) -> None:
+        settings["store"] = {"kind": "external", "endpoint": "https://s3.lan", "accessKey": "reader"}
+        settings["models"].append({**settings["models"][0], "name": "old", "purge": True})
+
+    assert "inference:models[2].purge needs a key that may delete: set `writerAccessKey` in store" in told(change)
+
+
 def test_a_bucket_at_amazon_takes_no_quota() -> None:
     quota = put("store", "buckets", to=[{"name": "backups", "quota": "1Ti"}])
     (found,) = told(quota, stack="eks")

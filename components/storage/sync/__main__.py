@@ -91,6 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     cache.add_argument("--held", type=Path, metavar="FILE", help="wait for this, which `sync.hold` writes")
     cache.set_defaults(run=commands.cache)
     _adapters(actions)
+    purge = actions.add_parser("purge", help="delete a model, all its revisions, for good")
+    purge.add_argument("model", help="s3://BUCKET/DOMAIN/NAME")
+    purge.add_argument("--yes", action="store_true", help="do it; without, it only says what it would be")
+    purge.set_defaults(run=commands.purge)
     return parser
 
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from . import http, inspection, opening
+from . import http, inspection, opening, purging
 from .adapters import Adapter, Shelf
 from .bucket import Bucket
 from .cache import Cache, await_held
@@ -133,6 +133,16 @@ def load(arguments: Namespace) -> int:
 def unload(arguments: Namespace) -> int:
     """From a running engine."""
     Shelf(directory=arguments.directory, through=http.pool(1), report=_say).unload(arguments.name, arguments.engine)
+    return 0
+
+
+def purge(arguments: Namespace) -> int:
+    """The end of a model."""
+    name, _, model = _uri(arguments.model).partition("/")
+    if not arguments.yes:
+        raise Refused(f"{arguments.model}: would be gone for good, with all revisions and old versions; say --yes")
+    erased = purging.purge(Bucket(name), model.strip("/"))
+    _say(f"{arguments.model}: {erased} objects and old versions are gone")
     return 0
 
 
