@@ -95,6 +95,21 @@ def litellm() -> Layer:
     return kept("litellm", "\n".join((_LITELLM_LOCK.read_text(), *_LITELLM_LEAVES_OUT, *_DEBIAN_LEAVES_OUT)), fill)
 
 
+def minio(server: Path, client: Path) -> Layer:
+    """MinIO and `mc` on a shell and coreutils, and without what MinIO's own image lacks."""
+
+    def fill(root: Path) -> None:
+        _run(["debootstrap", "--variant=minbase", SUITE, root, MIRROR])
+        for path in _DEBIAN_LEAVES_OUT:
+            shutil.rmtree(root / path)
+        for program in ("grep", "sed", "mawk", "awk", "find", "perl"):
+            (root / "usr/bin" / program).unlink()
+        for program in (server, client):
+            shutil.copy(program, root / "usr/bin" / program.name)
+
+    return kept("minio", f"{server} {client}", fill)
+
+
 def _run(command: Sequence[str | Path], directory: Path = _HERE, **environment: str) -> None:
     done = subprocess.run(
         command, cwd=directory, env=os.environ | environment, capture_output=True, text=True, check=False
