@@ -63,12 +63,10 @@ class Request(BaseHTTPRequestHandler):
             self.answer(200, json.dumps(self._info()).encode(), {"Content-Type": "application/json"})
         elif path == "/api/models/org/model/auth-check":
             self.answer(200, b"", {})
+        elif path == f"/api/models/org/model/tree/{COMMIT}":
+            self.answer(200, json.dumps(self._tree()).encode(), {"Content-Type": "application/json"})
         elif path.startswith(f"/org/model/resolve/{COMMIT}/"):
-            self.answer(
-                302,
-                b"",
-                {"Location": f"{self.hub.cdn or self.hub.address}/cdn/{path.partition(COMMIT)[2].lstrip('/')}"},
-            )
+            self._resolve(path.partition(COMMIT)[2].lstrip("/"))
         elif path.startswith("/cdn/") and path.removeprefix("/cdn/") in self.hub.files:
             self.content(self.hub.files[path.removeprefix("/cdn/")])
         else:
@@ -76,7 +74,7 @@ class Request(BaseHTTPRequestHandler):
 
     def _refused(self, path: str) -> bool:
         known = self.headers.get("Authorization") == f"Bearer {self.hub.token}"
-        if self.hub.gated and "/revision/" in path:
+        if self.hub.gated and ("/revision/" in path or "/tree/" in path):
             return False  # what a gated model consists of is no secret
         if self.hub.gated and not known:
             self.answer(403 if "Authorization" in self.headers else 401, b"", {"X-Error-Code": "GatedRepo"})
@@ -86,10 +84,29 @@ class Request(BaseHTTPRequestHandler):
             return False
         return True
 
+    def _resolve(self, path: str) -> None:
+        """Where a file is, and what the hub's own client wants to know of it before it goes there."""
+        content = self.hub.files.get(path)
+        if content is None:
+            self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
+            return
+        tag = hashlib.sha256(content).hexdigest() if len(content) >= LFS_FROM else _blob(content)
+        known = {"X-Repo-Commit": COMMIT, "X-Linked-Etag": f'"{tag}"', "X-Linked-Size": str(len(content))}
+        self.answer(302, b"", {"Location": f"{self.hub.cdn or self.hub.address}/cdn/{path}", **known})
+
+    def _tree(self) -> list[Mapping[str, object]]:
+        def entry(path: str, content: bytes) -> Mapping[str, object]:
+            listed: dict[str, object] = {"type": "file", "path": path, "size": len(content), "oid": _blob(content)}
+            if len(content) >= LFS_FROM:
+                oid = hashlib.sha256(content).hexdigest()
+                listed["lfs"] = {"oid": oid, "size": len(content), "pointerSize": 134}
+            return listed
+
+        return [entry(*file) for file in self.hub.files.items()]
+
     def _info(self) -> Mapping[str, object]:
         def sibling(path: str, content: bytes) -> Mapping[str, object]:
-            listed: dict[str, object] = {"rfilename": path, "size": len(content)}
-            listed["blobId"] = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+            listed: dict[str, object] = {"rfilename": path, "size": len(content), "blobId": _blob(content)}
             if len(content) >= LFS_FROM:
                 sha256 = hashlib.sha256(content).hexdigest()
                 listed["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 134}
@@ -118,6 +135,11 @@ class Request(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # http.server's name for it
         """Say nothing."""
+
+
+def _blob(content: bytes) -> str:
+    """What git calls it."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 @contextmanager
