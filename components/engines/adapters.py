@@ -69,7 +69,7 @@ def bring(
     runtime: bool,
 ) -> Sequence[Container]:
     """Init containers of an engine's pod, after which its adapters are in `DIRECTORY`, and `CONFIG` names them."""
-    shared = {**program.MOUNTS, DIRECTORY: VOLUME}
+    shared = {**program.MOUNTS, **store.mounts(), DIRECTORY: VOLUME}
     env = {**program.ENVIRONMENT, **store.environment(), **origin.env}
     keys = {**store.reader_environment(engine), **origin.secret_env}
     wanted = [f"{one.name}={store.uri(models[one.model]) if one.model else one.source}" for one in adapters]

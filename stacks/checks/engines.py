@@ -55,6 +55,11 @@ def keep_their_model(draft: Draft) -> Iterator[Problem]:
         if engine.model in doomed:
             message = f'"{engine.model}" is to be purged; remove the engine, or the purge'
             yield Problem(place=(*place, "model"), message=message)
+    for place, engine in readable(draft.engines, "adapters", "kind"):
+        for number, adapter in enumerate(engine.lora_adapters):
+            if adapter.model in doomed:
+                message = f'"{adapter.model}" is to be purged; remove the adapter, or the purge'
+                yield Problem(place=(*place, "adapters", number, "model"), message=message)
 
 
 def have_an_image(draft: Draft) -> Iterator[Problem]:

@@ -36,6 +36,14 @@ def authorities(recording: Recording) -> dict[str, str]:
     return {one["metadata"]["namespace"]: one["data"]["ca.crt"] for one in found}
 
 
+def every_container(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def plain_environment(container: Mapping[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in container.get("env", ()) if "value" in one}
+
+
 def secrets_of(container: Mapping[str, Any]) -> set[str]:
     sources = [one["valueFrom"]["secretKeyRef"]["name"] for one in container.get("env", ()) if "valueFrom" in one]
     return set(sources)
@@ -118,22 +126,27 @@ def test_data_in_a_directory_needs_nothing_kept_in_the_cluster_to_outlive_a_dest
 def test_whoever_reads_from_our_own_store_trusts_its_certificate_and_asks_over_https(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recording = dev(monkeypatch)
+    settings = copy.deepcopy(stack_settings("dev"))
+    settings["models"].append({**settings["models"][0], "name": "lora"})
+    settings["models"].append({**settings["models"][0], "name": "old", "purge": True})
+    settings["engines"][0] |= {"adapters": [{"name": "contracts", "model": "lora"}], "runtimeAdapters": True}
+    recording = dev(monkeypatch, models=settings["models"], engines=settings["engines"])
     given = authorities(recording)
     assert set(given) == {"inference", "models", "storage"}
     (authority,) = set(given.values())
-    for engine in ("legal", "chat"):
-        readers = [one for one in containers(recording, engine) if secrets_of(one)]
-        assert readers
-        for one in readers:
-            environment = {each["name"]: each.get("value") for each in one["env"]}
-            assert environment["AWS_ENDPOINT_URL"] == "https://minio.storage:9000"
-            mounts = {mount["mountPath"]: mount["name"] for mount in one["volumeMounts"]}
-            assert environment["AWS_CA_BUNDLE"] == "/store-ca/ca.crt"
-            assert mounts["/store-ca"] == "store-ca"
     certificate = named(recording, "Secret", "minio-certificate")["stringData"]
     issuer = x509.load_pem_x509_certificate(authority.encode())
     x509.load_pem_x509_certificate(certificate["public.crt"].encode()).verify_directly_issued_by(issuer)
+    pods = [one["spec"]["template"]["spec"] for one in manifests(recording) if one["kind"] in ("Deployment", "Job")]
+    readers = [
+        (pod, one) for pod in pods for one in every_container(pod) if "AWS_ENDPOINT_URL" in plain_environment(one)
+    ]
+    assert {one["name"] for _, one in readers} >= {"sync", "purge", "model", "engine", "adapters", "operators"}
+    for pod, one in readers:
+        assert plain_environment(one)["AWS_ENDPOINT_URL"] == "https://minio.storage:9000"
+        assert plain_environment(one)["AWS_CA_BUNDLE"] == "/store-ca/ca.crt"
+        assert {mount["mountPath"]: mount["name"] for mount in one["volumeMounts"]}["/store-ca"] == "store-ca"
+        assert {"name": "store-ca", "configMap": {"name": "store-ca"}} in pod["volumes"]
 
 
 def test_without_tls_nothing_speaks_of_certificates(monkeypatch: pytest.MonkeyPatch) -> None:

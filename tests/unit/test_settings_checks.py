@@ -117,6 +117,15 @@ def test_parts_that_do_not_go_together_are_named(change: Change, expected: str) 
     assert found.startswith(f"inference:{expected}")
 
 
+def test_an_adapter_that_is_to_be_purged_cannot_be_served() -> None:
+    def change(settings: Any) -> None:
+        settings["models"].append({**settings["models"][0], "name": "lora", "purge": True})
+        settings["engines"][0]["adapters"] = [{"name": "contracts", "model": "lora"}]
+
+    (found,) = told(change)
+    assert found == ('inference:engines[0].adapters[0].model "lora" is to be purged; remove the adapter, or the purge')
+
+
 def test_a_model_in_an_external_store_is_purged_only_with_a_key_that_may_delete() -> None:
     def change(settings: Any) -> None:
         settings["store"] = {"kind": "external", "endpoint": "https://s3.lan", "accessKey": "reader"}
