@@ -78,31 +78,16 @@ class Models(pulumi.ComponentResource):
         scheme = model.address.kind.scheme
         wanted = sources.secrets(scheme, self._origins)
         given = {variable: secrets[key] for variable, key in wanted.items() if key in secrets}
-        text, mount = sources.program_source(model)
+        _, mount = sources.program_source(model)
         own = [secret(f"{name}-source", task, given, namespace=NAMESPACE, opts=self._child)] if given else []
         own += [self._claim(name, model, mount)] if mount and mount.node else []
-        container = Container(
-            name="sync",
-            image=self._settings.image or PROGRAM,
-            command=("python", "-m", "sync"),
-            args=_arguments(model, text, self._store),
-            env={**program.ENVIRONMENT, **self._store.environment(), **sources.environment(scheme, self._origins)},
-            secret_env={
-                **(key_environment(WRITER_SECRET) if self._store.writer else {}),
-                **{variable: SecretKey(secret=task, key=variable) for variable in given},
-            },
-            ports={"metrics": METRICS},
-            resources=self._settings.resources,
-            mounts={**program.MOUNTS, **self._store.mounts(), **({mount.at: "source"} if mount else {})},
-            read_only=(mount.at,) if mount else (),
-        )
-        volumes: dict[str, Volume] = {"source": Claim(claim=mount.claim or task, read_only=True)} if mount else {}
+        source: dict[str, Volume] = {"source": Claim(claim=mount.claim or task, read_only=True)} if mount else {}
         placement = replace(self._placement, node_selector={HOST: mount.node}) if mount and mount.node else None
         runs = Task(
             name=task,
             pod=Pod(
-                containers=[container],
-                volumes={**program.VOLUMES, **self._store.volumes(), **volumes},
+                containers=[self._container(model, {one: SecretKey(secret=task, key=one) for one in given})],
+                volumes={**program.VOLUMES, **self._store.volumes(), **source},
                 placement=placement or self._placement,
             ),
             egress=[self._store.peer, *sources.peers(scheme, self._origins)],
@@ -114,6 +99,25 @@ class Models(pulumi.ComponentResource):
         opts = self._child.merge(pulumi.ResourceOptions(depends_on=[*before, *own]))
         return TaskRun(name, runs, namespace=NAMESPACE, opts=opts)
 
+    def _container(self, model: Model, of_source: Mapping[str, SecretKey]) -> Container:
+        text, mount = sources.program_source(model)
+        origin = sources.environment(model.address.kind.scheme, self._origins)
+        return Container(
+            name="sync",
+            image=self._settings.image or PROGRAM,
+            command=("python", "-m", "sync"),
+            args=_arguments(model, text, self._store),
+            env={**program.ENVIRONMENT, **self._store.environment(), **origin},
+            secret_env={**self._writer(), **of_source},
+            ports={"metrics": METRICS},
+            resources=self._settings.resources,
+            mounts={**program.MOUNTS, **self._store.mounts(), **({mount.at: "source"} if mount else {})},
+            read_only=(mount.at,) if mount else (),
+        )
+
+    def _writer(self) -> Mapping[str, SecretKey]:
+        return key_environment(WRITER_SECRET) if self._store.writer else {}
+
     def _purge(self, model: Model, before: Sequence[pulumi.Resource]) -> pulumi.Resource:
         container = Container(
             name="purge",
@@ -121,7 +125,7 @@ class Models(pulumi.ComponentResource):
             command=("python", "-m", "sync"),
             args=("purge", f"s3://{self._store.bucket}/{model.directory}", "--yes"),
             env={**program.ENVIRONMENT, **self._store.environment()},
-            secret_env=key_environment(WRITER_SECRET) if self._store.writer else {},
+            secret_env=self._writer(),
             resources=self._settings.resources,
             mounts={**program.MOUNTS, **self._store.mounts()},
         )

@@ -14,8 +14,7 @@ from components.storage.object_store import AUTHORITY, AUTHORITY_FILE, AUTHORITY
 from components.storage.settings import Bucket, MinioStore
 from components.storage.versions import MINIO
 from components.workload.application import digest
-from components.workload.network import egress_rule
-from components.workload.pod import labels, pod_spec
+from components.workload.pod import labels
 from components.workload.spec import (
     ConfigFiles,
     Container,
@@ -28,6 +27,7 @@ from components.workload.spec import (
     SecretKey,
     Volume,
 )
+from components.workload.task import Task, TaskRun
 
 SCRIPT = Path(__file__).parent / "scripts" / "provision.sh"
 NAME = "minio-provision"
@@ -110,29 +110,17 @@ class Provision(pulumi.ComponentResource):
             string_data={str(key.identity): key.secret for key in keys},
             opts=child,
         )
-        policy = kubernetes.networking.v1.NetworkPolicy(
-            name,
-            metadata=metadata,
-            spec={
-                "pod_selector": {"match_labels": LABELS},
-                "policy_types": ["Ingress", "Egress"],
-                "egress": [egress_rule(server)],
-            },
-            opts=child,
+        task = Task(
+            name=NAME,
+            pod=_pod(root, placement, trusting=trusting),
+            egress=[server],
+            told={"wanted": digest(json.dumps(data)), "generation": str(generation)},
         )
-        annotations = {"inference/wanted": digest(json.dumps(data)), "inference/generation": str(generation)}
-        kubernetes.batch.v1.Job(
+        TaskRun(
             name,
-            metadata=metadata,
-            spec={
-                "backoff_limit": 10,
-                "template": {
-                    "metadata": {"labels": LABELS, "annotations": annotations},
-                    "spec": pod_spec(_pod(root, placement, trusting=trusting), restart="OnFailure"),
-                },
-            },
-            # A Job runs once: whatever else is wanted needs another Job.
-            opts=child.merge(pulumi.ResourceOptions(depends_on=[config, secret, policy], replace_on_changes=["spec"])),
+            task,
+            namespace=namespace,
+            opts=child.merge(pulumi.ResourceOptions(depends_on=[config, secret])),
         )
         self.register_outputs({})
 
