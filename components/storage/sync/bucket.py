@@ -19,6 +19,8 @@ MOST_PARTS = 9000
 ABSENT = ("404", "NoSuchKey", "NotFound")
 SHA256 = "sha256"
 """Metadata of every object of ours: what its content hashes to."""
+GIT_BLOB = "git-blob"
+"""And what git calls it, where its source knows nothing better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,7 @@ class Bucket:
         """An object's bytes."""
         yield from self._client.get_object(Bucket=self.name, Key=key)["Body"].iter_chunks(size)
 
-    def put(self, key: str, content: bytes, **conditions: str) -> str:
+    def put(self, key: str, content: bytes, git_blob: str | None = None) -> str:
         """A small object, whole. Its ETag."""
         digest = hashlib.sha256(content)
         return self._client.put_object(
@@ -112,8 +114,7 @@ class Bucket:
             Key=key,
             Body=content,
             ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
-            Metadata={SHA256: digest.hexdigest()},
-            **conditions,
+            Metadata=_metadata(digest.hexdigest(), git_blob),
         )["ETag"]
 
     def delete(self, key: str) -> None:
@@ -173,8 +174,7 @@ class Bucket:
 
     def upload(self, key: str, sha256: str | None) -> "Upload":
         """An upload in parts, to be completed when its content has turned out to be right."""
-        metadata = {SHA256: sha256} if sha256 else {}
-        begun = self._client.create_multipart_upload(Bucket=self.name, Key=key, Metadata=metadata)
+        begun = self._client.create_multipart_upload(Bucket=self.name, Key=key, Metadata=_metadata(sha256))
         return Upload(self._client, self.name, key, begun["UploadId"])
 
 
@@ -212,6 +212,10 @@ def code(problem: ClientError) -> str:
     """S3's own code, for example `NoSuchKey`."""
     response: dict[str, dict[str, Any]] = cast(Any, problem).response
     return str(response.get("Error", {}).get("Code", "an error without a code"))
+
+
+def _metadata(sha256: str | None, git_blob: str | None = None) -> Mapping[str, str]:
+    return {key: value for key, value in ((SHA256, sha256), (GIT_BLOB, git_blob)) if value}
 
 
 def _version(answer: Mapping[str, Any]) -> str | None:

@@ -50,7 +50,7 @@ class Copying:
         try:
             seen.update(first)
             file = seen.file()
-            return Copied(file=file, etag=self._bucket.put(key, first))
+            return Copied(file=file, etag=self._bucket.put(key, first, offered.git_blob))
         finally:
             self._memory.give(size)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from .bucket import SHA256
+from .bucket import GIT_BLOB, SHA256
 from .copying import AT_ONCE, Copied, Copying
 from .home import Home, State
 from .lease import Lease
@@ -44,9 +44,9 @@ class Sync:
             if known := self._known(state):
                 self._report(f"complete already: {len(known.files)} files")
                 return known
-            state = self._home.withdraw(state)
             offered = self._source.offered()
             accepted(self._source.licence, self._wanted.licences, self._source.text)
+            state = self._home.withdraw(state)
             trusted = self._trusted(offered, state)
             self._fits(offered, trusted)
             copied = [*trusted.values(), *self._copied([one for one in offered if one.path not in trusted])]
@@ -87,8 +87,11 @@ class Sync:
             there = state.files.get(one.path)
             if there is None or one.size not in (None, there.size):
                 return None
-            sha256 = (self._home.bucket.metadata(there.key) or {}).get(SHA256)
-            if sha256 is None or not (one.sha256 == sha256 or one.git_blob):
+            metadata = self._home.bucket.metadata(there.key) or {}
+            sha256 = metadata.get(SHA256)
+            if sha256 is None or not (
+                one.sha256 == sha256 or (one.git_blob and one.git_blob == metadata.get(GIT_BLOB))
+            ):
                 return None
             return Copied(file=File(path=one.path, size=there.size, sha256=sha256), etag=there.etag)
 
