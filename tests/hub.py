@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LFS_FROM = 1024
@@ -67,10 +67,15 @@ class Request(BaseHTTPRequestHandler):
             self.answer(200, json.dumps(self._tree()).encode(), {"Content-Type": "application/json"})
         elif path.startswith(f"/org/model/resolve/{COMMIT}/"):
             self._resolve(path.partition(COMMIT)[2].lstrip("/"))
-        elif path.startswith("/cdn/") and path.removeprefix("/cdn/") in self.hub.files:
-            self.content(self.hub.files[path.removeprefix("/cdn/")])
+        elif path.startswith("/cdn/") and unquote(path.removeprefix("/cdn/")) in self.hub.files:
+            self.content(self.hub.files[unquote(path.removeprefix("/cdn/"))])
         else:
-            self.answer(404, b"", {"X-Error-Code": "EntryNotFound" if "/resolve/" in path else "RepoNotFound"})
+            self.answer(404, b"", {"X-Error-Code": self._missing(path)})
+
+    def _missing(self, path: str) -> str:
+        if path.startswith("/api/models/org/model/revision/"):
+            return "RevisionNotFound"
+        return "EntryNotFound" if "/resolve/" in path else "RepoNotFound"
 
     def _refused(self, path: str) -> bool:
         known = self.headers.get("Authorization") == f"Bearer {self.hub.token}"
@@ -86,7 +91,7 @@ class Request(BaseHTTPRequestHandler):
 
     def _resolve(self, path: str) -> None:
         """Where a file is, and what the hub's own client wants to know of it before it goes there."""
-        content = self.hub.files.get(path)
+        content = self.hub.files.get(unquote(path))
         if content is None:
             self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
             return

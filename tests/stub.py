@@ -79,6 +79,15 @@ class Request(BaseHTTPRequestHandler):
         self.wfile.write(whole[: len(whole) // 2])
         self.close_connection = True
 
+    def stream(self, text: bytes, *, whole: bool) -> None:
+        """A file whose length nobody tells: all of it, or half and the connection is closed."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        sent = text if whole else text[: len(text) // 2]
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(sent), sent) + (b"0\r\n\r\n" if whole else b""))
+        self.close_connection = not whole
+
     def send(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         """An answer as it is."""
         self.send_response(status)

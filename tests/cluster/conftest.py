@@ -7,10 +7,6 @@ import pytest
 
 from tests.api_server import ApiServer, SimulatedNode
 from tests.cluster.plane import Plane
-from tests.cluster.syncing import BUCKET
-from tests.object_store import S3Server, serve
-from toolchain import bring, catalogue
-from toolchain.download import Network
 
 
 @pytest.fixture
@@ -26,15 +22,6 @@ def simulate(api_server: ApiServer) -> Iterator[Callable[[SimulatedNode], None]]
     yield make
     if made:
         api_server.kubectl("delete", "node", "--wait=false", *made)
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A real object store with an empty bucket for models."""
-    (minio,) = bring.ensure([catalogue.named("minio")], Network())
-    with serve(minio.path, tmp_path_factory.mktemp("models")) as server:
-        server.client().create_bucket(Bucket=BUCKET)
-        yield server
 
 
 @pytest.fixture(scope="module")

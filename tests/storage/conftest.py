@@ -19,6 +19,14 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield server
 
 
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One for tests of what comes, which is the same on each."""
+    with serving("minio", tmp_path_factory.mktemp("models")) as server:
+        server.client().create_bucket(Bucket=BUCKET)
+        yield server
+
+
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     with hubs.serving(FILES) as served:

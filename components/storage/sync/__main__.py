@@ -1,8 +1,12 @@
 """Models in an object store: bring them there, verify them, list and compare them.
 
 The store is the one that AWS's environment variables name: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_CA_BUNDLE. Ends with 0 when all is well, 1 when not, and 3 when trying again
-cannot help.
+AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_CA_BUNDLE. Sources take theirs from HF_TOKEN and HF_ENDPOINT, NGC_API_KEY,
+MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN (or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD), and another
+store from SOURCE_AWS_ENDPOINT_URL, SOURCE_AWS_ACCESS_KEY_ID, SOURCE_AWS_SECRET_ACCESS_KEY and SOURCE_AWS_REGION;
+certificates of a site's own authority from SSL_CERT_FILE.
+
+Ends with 0 when all is well, 1 when not, and 3 when trying again cannot help.
 """
 
 import argparse

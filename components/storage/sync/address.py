@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from .manifest import Unusable
+from .manifest import Refused
 
 RESOLVE: Final = "python -m components.storage.sync resolve"
 _WORD: Final = "[A-Za-z0-9][A-Za-z0-9._-]*"
 _REVISION: Final = "[A-Za-z0-9][A-Za-z0-9._+-]*"
 """Becomes a directory's name."""
-_NAME: Final = "[A-Za-z0-9._+-]*[A-Za-z0-9_+-][A-Za-z0-9._+-]*"
+_NAME: Final = r"\.*[A-Za-z0-9_+-][A-Za-z0-9._+-]*"
 """Of a file or directory, and so not of dots alone."""
 _PATH: Final = f"{_NAME}(?:/{_NAME})*"
 
@@ -114,24 +114,24 @@ class Address:
 
 
 def parsed(text: str, kinds: tuple[Kind, ...] = KINDS) -> Address:
-    """A source's text taken apart, whether it is pinned or not. Unusable where it is none of these kinds."""
+    """A source's text taken apart, whether it is pinned or not. Refused where it is none of these kinds."""
     scheme = text.partition("://")[0]
     kind = next((kind for kind in kinds if kind.scheme == scheme), None)
     if kind is None:
-        raise Unusable(f"{text!r} is no source that is known; there are {forms(kinds)}")
+        raise Refused(f"{text!r} is no source that is known; there are {forms(kinds)}")
     latest = kind.scheme == "ngc" and text.endswith(":latest")
     if (found := re.fullmatch(kind.pinned, text)) and not latest:
         return Address(text=text, kind=kind, parts=found.groupdict(), pinned=True)
     if kind.movable and (found := re.fullmatch(kind.movable, text)):
         return Address(text=text, kind=kind, parts=found.groupdict(), pinned=False)
-    raise Unusable(f"{text!r} must be {kind.form}")
+    raise Refused(f"{text!r} must be {kind.form}")
 
 
 def pinned(text: str, kinds: tuple[Kind, ...] = KINDS) -> Address:
-    """As `parsed`, and Unusable also where it may change; says which command pins it."""
+    """As `parsed`, and Refused also where it may change; says which command pins it."""
     found = parsed(text, kinds)
     if not found.pinned:
-        raise Unusable(unpinned(found))
+        raise Refused(unpinned(found))
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from .http import CHUNK
-from .manifest import Unusable
+from .manifest import Refused, Unusable
 from .source import Offered, chosen
 
 _Identity = tuple[int, int, int, int]
@@ -22,7 +22,8 @@ class Directory:
 
     def __init__(self, directory: str, *, text: str, revision: str, files: Sequence[str] = ("*",)) -> None:
         self.text, self.revision = text, revision
-        self._root, self._patterns = Path(directory), files
+        self._patterns = tuple(files)
+        self._root = Path(directory)
         self._seen: dict[str, _Identity] = {}
 
     def offered(self) -> Sequence[Offered]:
@@ -52,7 +53,7 @@ class Directory:
                 below.remove(LOST)
             for name in below:
                 if (here / name).is_symlink():
-                    raise Unusable(
+                    raise Refused(
                         f"{self.text}: {here / name} is a link to a directory; put the files themselves there"
                     )
             yield from (str((here / name).relative_to(root)) for name in files)
@@ -60,10 +61,10 @@ class Directory:
     def _listed(self, root: Path, path: str) -> Offered:
         target = (root / path).resolve(strict=True)
         if not target.is_relative_to(root):
-            raise Unusable(f"{self.text}: {path} is a link that leads outside; put the file itself there")
+            raise Refused(f"{self.text}: {path} is a link that leads outside; put the file itself there")
         status = target.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise Unusable(f"{self.text}: {path} is no file; leave it out with `files`")
+            raise Refused(f"{self.text}: {path} is no file; leave it out with `files`")
         self._seen[path] = _identity(status)
         return Offered(path=path, size=status.st_size)
 

@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -13,7 +14,7 @@ import urllib3
 from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError
 
-from .manifest import Unusable
+from .manifest import Refused, Unusable
 
 CHUNK: Final = 2**20
 """Bytes read at a time."""
@@ -40,9 +41,9 @@ class Retry(urllib3.Retry):
         """Before every retry and redirect."""
         to = response.get_redirect_location() if response else None
         if _pool and _pool.scheme == "https" and to and to.startswith("http://"):
-            raise Unusable(f"https://{_pool.host} leads away from https, to {named(to)}; use another address")
+            raise Refused(f"https://{_pool.host} leads away from https, to {named(to)}; use another address")
         if _pool and error and isinstance(next(iter(error.args), None), ssl.SSLCertVerificationError):
-            raise Unusable(
+            raise Refused(
                 f"https://{_pool.host} has a certificate that nobody here vouches for ({error}); if it is yours, set "
                 "SSL_CERT_FILE to the certificate of its authority"
             )
@@ -63,7 +64,7 @@ RETRIES: Final = Retry(
 """Waits as long as a server's Retry-After says. urllib3 does not send Authorization on to another host."""
 
 
-class Denied(Unusable):
+class Denied(Refused):
     """The server will not give this, however often it is asked: 401, 403, 404, 412 …"""
 
     def __init__(self, url: str, status: int, code: str = "") -> None:
@@ -132,13 +133,15 @@ def chunks(
     through: urllib3.PoolManager, where: str | Callable[[], str], headers: Mapping[str, str], *, size: int | None
 ) -> Iterator[bytes]:
     """A file's bytes in order: `size` of them, where it is known. `where` is asked again where a URL expires."""
-    start, breaks, tag = 0, 0, ""
+    start, breaks, tag, seen = 0, 0, "", sha256()
     while True:
         url = where if isinstance(where, str) else where()
         try:
             response = _answer(through, url, headers, start, tag)
             tag = response.headers.get("ETag", "")
-            for chunk in _body(response, start):
+            for chunk in _body(response, url, start, seen.digest()):
+                if not tag:
+                    seen.update(chunk)
                 start, breaks = start + len(chunk), 0
                 yield chunk
             if size is None or start >= size:
@@ -175,14 +178,23 @@ def _answer(
     return response
 
 
-def _body(response: urllib3.BaseHTTPResponse, start: int) -> Iterator[bytes]:
-    """From `start` on, also where the server began at the first byte again."""
-    skipped = 0 if response.status == 206 else start
+def _body(response: urllib3.BaseHTTPResponse, url: str, start: int, seen: bytes) -> Iterator[bytes]:
+    """From `start` on, also where the server began at the first byte again. What comes before must hash to what was
+    `seen`, unless an ETag says that it does.
+    """
+    old = 0 if response.status == 206 else start
+    again = sha256()
     try:
         for chunk in response.stream(CHUNK):
-            if new := chunk[skipped:]:
+            if 0 < old <= len(chunk) and "ETag" not in response.headers:
+                again.update(chunk[:old])
+                if again.digest() != seen:
+                    raise Unusable(f"{named(url)} has changed while it was read; try again")
+            elif old:
+                again.update(chunk)
+            if new := chunk[old:]:
                 yield new
-            skipped = max(0, skipped - len(chunk))
+            old = max(0, old - len(chunk))
     finally:
         response.close() if response.length_remaining else response.release_conn()
 

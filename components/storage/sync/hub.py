@@ -34,7 +34,8 @@ class Hub:
         through: urllib3.PoolManager,
     ) -> None:
         self.text, self.revision = f"hf://{repository}@{commit}", commit
-        self._repository, self._patterns, self._through = repository, files, through
+        self._patterns = tuple(files)
+        self._repository, self._through = repository, through
         self._endpoint, self._headers = endpoint.rstrip("/"), {"Authorization": f"Bearer {token}"} if token else {}
 
     def offered(self) -> Sequence[Offered]:
@@ -76,7 +77,7 @@ class Hub:
         except http.Denied as problem:
             raise self._refusal(problem) from problem
 
-    def _refusal(self, denied: http.Denied) -> Unusable:
+    def _refusal(self, denied: http.Denied) -> Refused:
         given = "Authorization" in self._headers
         match denied.code:
             case "GatedRepo":
@@ -99,7 +100,7 @@ class Hub:
             case _ if denied.status in (401, 403, 404):
                 why = "does not exist, or is private: check its name, and that HF_TOKEN has a token which may read it"
             case _:
-                return Unusable(f"{self.text}: {denied}")
+                return Refused(f"{self.text}: {denied}")
         return Refused(f"{self.text}: {why}")
 
 

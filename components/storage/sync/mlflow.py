@@ -14,7 +14,7 @@ import urllib3
 
 from . import http
 from .address import Address
-from .manifest import Unusable
+from .manifest import Refused
 from .prefix import Prefix
 from .source import Offered, Source, chosen
 
@@ -38,12 +38,13 @@ class Mlflow:
         through: urllib3.PoolManager,
     ) -> None:
         if not server:
-            raise Unusable(f"{address.text}: MLFLOW_TRACKING_URI is not set; set it to https://HOST of your MLflow")
+            raise Refused(f"{address.text}: MLFLOW_TRACKING_URI is not set; set it to https://HOST of your MLflow")
         if urlsplit(server).scheme not in ("http", "https"):
-            raise Unusable(f"{address.text}: MLFLOW_TRACKING_URI must be a URL that begins with https:// or http://")
+            raise Refused(f"{address.text}: MLFLOW_TRACKING_URI must be a URL that begins with https:// or http://")
         self._asked_for, self._model = address.text, address["model"]
         self._server, self._login, self._s3 = server.rstrip("/"), login, s3
-        self._patterns, self._through = files, through
+        self._patterns = tuple(files)
+        self._through = through
         self.revision = address["revision"] or self._version(address["alias"])
         self.text = f"mlflow://{self._model}@{self.revision}"
         self._prefix: Source | None = None
@@ -66,7 +67,7 @@ class Mlflow:
                 )
                 return self._prefix.offered()
             if where.scheme != "mlflow-artifacts":
-                raise Unusable(
+                raise Refused(
                     f"{self.text}: its files are at {self._root}, which only MLflow itself reaches; run it with "
                     "--serve-artifacts, or with an artifact root on S3"
                 )
@@ -92,7 +93,7 @@ class Mlflow:
 
     def _listed(self, directory: str) -> Iterator[Offered]:
         if directory.count("/") > DEEPEST:
-            raise Unusable(f"{self.text}: more than {DEEPEST} directories within each other")
+            raise Refused(f"{self.text}: more than {DEEPEST} directories within each other")
         listed = self._document(f"{self._artifacts}?{urlencode({'path': self._below(directory)})}")
         for one in listed.get("files") or ():
             path = f"{directory}/{one['path']}".lstrip("/")
@@ -114,7 +115,7 @@ class Mlflow:
         except http.Denied as problem:
             raise self._refusal(problem) from problem
 
-    def _refusal(self, denied: http.Denied) -> Unusable:
+    def _refusal(self, denied: http.Denied) -> Refused:
         match denied.status:
             case 401 | 403:
                 given = "refuses" if self._login else "asks for"
@@ -123,4 +124,4 @@ class Mlflow:
                 why = f"there is no such model, version, alias or file at {self._server}"
             case _:
                 why = str(denied)
-        return Unusable(f"{self._asked_for}: {why}")
+        return Refused(f"{self._asked_for}: {why}")

@@ -16,7 +16,7 @@ import urllib3
 
 from . import http
 from .address import Address
-from .manifest import Unusable
+from .manifest import Refused, Unusable
 from .source import Offered, chosen
 
 API: Final = "https://api.ngc.nvidia.com"
@@ -43,7 +43,8 @@ class Ngc:
     ) -> None:
         self.text, self.revision = address.text, address["revision"]
         self._org, self._team, self._model = address["org"], address["team"], address["model"]
-        self._patterns, self._key, self._through = files, key, through
+        self._patterns = tuple(files)
+        self._key, self._through = key, through
         self._api, self._authn = api.rstrip("/"), authn.rstrip("/")
         self._token: Mapping[str, str] | None = None
 
@@ -76,7 +77,7 @@ class Ngc:
         with http.understood(self._api):
             latest = self._asked(self._home)["model"].get("latestVersionIdStr")
         if not latest:
-            raise Unusable(f"{self.text}: it has no version")
+            raise Refused(f"{self.text}: it has no version")
         return f"ngc://{'/'.join(filter(None, (self._org, self._team, self._model)))}:{latest}"
 
     @property
@@ -122,7 +123,7 @@ class Ngc:
         except http.Denied as problem:
             raise self._refusal(problem) from problem
 
-    def _refusal(self, denied: http.Denied) -> Unusable:
+    def _refusal(self, denied: http.Denied) -> Refused:
         match denied.status:
             case 401:
                 why = "refuses the key in NGC_API_KEY: it is wrong or expired" if self._key else "needs NGC_API_KEY"
@@ -139,8 +140,8 @@ class Ngc:
                 page = "/".join(filter(None, ("orgs", self._org, self._team and f"teams/{self._team}")))
                 why = f"has terms that were not accepted: accept them at {CATALOG}/{page}/models/{self._model}"
             case _:
-                return Unusable(f"{self.text}: {denied}")
-        return Unusable(f"{self.text}: {why}")
+                return Refused(f"{self.text}: {denied}")
+        return Refused(f"{self.text}: {why}")
 
 
 def _file(listed: Any) -> Offered:

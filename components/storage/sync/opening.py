@@ -10,7 +10,7 @@ from . import ngc, prefix, web
 from .address import Address, parsed, pinned
 from .directory import Directory
 from .hub import HUB, Hub
-from .manifest import Unusable
+from .manifest import Refused
 from .mlflow import Mlflow
 from .source import Source
 
@@ -18,7 +18,7 @@ from .source import Source
 def opened(text: str, files: Sequence[str] = ("*",), *, through: urllib3.PoolManager) -> Source:
     """The source that a text means, with those of its files that the patterns choose.
 
-    Unusable where the text is none, or is not pinned. An alias of MLflow is taken as it stands now: its home in the
+    Refused where the text is none, or is not pinned. An alias of MLflow is taken as it stands now: its home in the
     bucket is the version's.
     """
     address = parsed(text)
@@ -97,7 +97,7 @@ def _mlflow(address: Address, files: Sequence[str], through: urllib3.PoolManager
 def _s3() -> Any:
     key, secret = _variable("SOURCE_AWS_ACCESS_KEY_ID"), _variable("SOURCE_AWS_SECRET_ACCESS_KEY")
     if bool(key) != bool(secret):
-        raise Unusable("SOURCE_AWS_ACCESS_KEY_ID and SOURCE_AWS_SECRET_ACCESS_KEY belong together: set both, or none")
+        raise Refused("SOURCE_AWS_ACCESS_KEY_ID and SOURCE_AWS_SECRET_ACCESS_KEY belong together: set both, or none")
     endpoint, region = _variable("SOURCE_AWS_ENDPOINT_URL"), _variable("SOURCE_AWS_REGION")
     return prefix.client(endpoint=endpoint, region=region, key=key, secret=secret)
 
@@ -106,5 +106,5 @@ def _variable(name: str) -> str | None:
     """What is set, without the line end that files of secrets have; None where that is nothing."""
     value = os.environ.get(name, "").strip()
     if not value.isascii() or not value.isprintable():
-        raise Unusable(f"{name} holds characters that belong into no address, name or token; set it again")
+        raise Refused(f"{name} holds characters that belong into no address, name or token; set it again")
     return value or None

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError  # pyright: ignore[reportMissingType
 from . import http
 from .bucket import Bucket, code
 from .home import Home
-from .manifest import COMPLETE, MANIFEST, Unusable, parsed
+from .manifest import OURS, Manifest, Refused, Unusable, parsed
 from .source import Offered, chosen
 
 SIGNED_FOR = 3600
@@ -35,24 +35,22 @@ class Prefix:
         through: urllib3.PoolManager,
     ) -> None:
         self.text, self.revision = text, revision
-        self._bucket, self._prefix, self._patterns = bucket, prefix.strip("/"), files
+        self._patterns = tuple(files)
+        self._bucket, self._prefix = bucket, prefix.strip("/")
         self._client, self._through = client, through
         self._tags: dict[str, str] = {}
 
     def offered(self) -> Sequence[Offered]:
         """All files that the patterns choose."""
         try:
-            state = Home(bucket=Bucket(self._bucket, client=self._client), prefix=self._prefix).state()
-            if state.seal_text is not None and state.manifest_text is not None:
-                # Its seal is not asked: copied there by other tools, the same bytes have other ETags.
-                known = parsed(state.manifest_text)
+            if known := self._synced():
                 self.licence = known.licence
                 files = [Offered(path=file.path, size=file.size, sha256=file.sha256) for file in known.files]
             else:
                 files = list(self._listed())
         except ClientError as problem:
-            raise Unusable(f"{self.text}: {_refusal(problem)}") from problem
-        if any(file.path in (MANIFEST, COMPLETE) for file in files):
+            raise Refused(f"{self.text}: {_refusal(problem)}") from problem
+        if any(file.path in OURS for file in files):
             raise Unusable(f"{self.text}: a model of which not all is there yet; sync it to there first")
         return chosen(files, self._patterns, self.text)
 
@@ -70,6 +68,15 @@ class Prefix:
             if problem.status == 412:
                 raise Unusable(f"{self.text}: {file.path} has changed since it was listed; sync again") from problem
             raise
+
+    def _synced(self) -> Manifest | None:
+        """The manifest, if this was synced. Its seal's ETags are not compared: copying a bucket changes them."""
+        state = Home(bucket=Bucket(self._bucket, client=self._client), prefix=self._prefix).state()
+        if state.seal_text is None or state.manifest_text is None:
+            return None
+        if state.manifest_is_changed():
+            raise Unusable(f"{self.text}: its manifest was changed after it had been verified; sync it to there again")
+        return parsed(state.manifest_text)
 
     def _listed(self) -> Iterator[Offered]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{self._prefix}/")
@@ -94,7 +101,7 @@ def client(*, endpoint: str | None, region: str | None, key: str | None, secret:
             config=config,
         )
     except ValueError as problem:
-        raise Unusable(f"{problem}: SOURCE_AWS_ENDPOINT_URL must be like https://s3.lan:9000") from problem
+        raise Refused(f"{problem}: SOURCE_AWS_ENDPOINT_URL must be like https://s3.lan:9000") from problem
 
 
 def _refusal(problem: ClientError) -> str:

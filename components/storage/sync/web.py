@@ -10,7 +10,7 @@ from urllib.parse import quote
 import urllib3
 
 from . import http
-from .manifest import Unusable
+from .manifest import Refused
 from .source import Offered, chosen
 
 AT_ONCE: Final = 8
@@ -25,16 +25,14 @@ class Web:
 
     def __init__(self, url: str, sha256: str, *, files: Sequence[str] = ("*",), through: urllib3.PoolManager) -> None:
         self.text, self.revision = f"{url}@{sha256}", sha256
-        self._url, self._patterns, self._through = url, files, through
+        self._patterns = tuple(files)
+        self._url, self._through = url, through
+        self._directory, _, self._name = url.rpartition("/")
 
     def offered(self) -> Sequence[Offered]:
         """The file, or those of the listing that the patterns choose."""
-        directory, _, name = self._url.rpartition("/")
-        self._directory = directory
-        if name != "SHA256SUMS" and not name.endswith(".sha256sums"):
-            digests = {name: self.revision}
-        else:
-            digests = self._listing()
+        listed = self._name == "SHA256SUMS" or self._name.endswith(".sha256sums")
+        digests = self._listing() if listed else {self._name: self.revision}
         wanted = chosen(
             [Offered(path=path, size=None, sha256=sha256) for path, sha256 in digests.items()],
             self._patterns,
@@ -56,7 +54,7 @@ class Web:
         except http.Denied as problem:
             raise _refusal(problem) from problem
         if (seen := hashlib.sha256(text).hexdigest()) != self.revision:
-            raise Unusable(f"{self._url} is another listing than was pinned: its sha256 is {seen}")
+            raise Refused(f"{self._url} is another listing than was pinned: its sha256 is {seen}")
         return listing(text, self._url)
 
     def _measured(self, file: Offered) -> Offered:
@@ -71,12 +69,12 @@ class Web:
 
 
 def listing(text: bytes, url: str) -> dict[str, str]:
-    """SHA-256 by path. Unusable where a line is none of `sha256sum`'s, or a file is there twice."""
+    """SHA-256 by path. Refused where a line is none of `sha256sum`'s, or a file is there twice."""
     found: dict[str, str] = {}
     for number, line in enumerate(text.decode(errors="replace").splitlines(), 1):
         match = LINE.fullmatch(line)
         if not match or match[2] in found:
-            raise Unusable(f"{url}: line {number} must be 64 hexadecimal digits, two spaces and a new file's path")
+            raise Refused(f"{url}: line {number} must be 64 hexadecimal digits, two spaces and a new file's path")
         found[match[2].removeprefix("./")] = match[1]
     return found
 
@@ -92,7 +90,7 @@ def resolved(url: str, through: urllib3.PoolManager) -> str:
     return f"{url}@{seen.hexdigest()}"
 
 
-def _refusal(denied: http.Denied) -> Unusable:
+def _refusal(denied: http.Denied) -> Refused:
     if denied.status in (401, 403):
-        return Unusable(f"{denied}: it may not be read without a login, which is not supported; use a mirror of it")
-    return Unusable(str(denied))
+        return Refused(f"{denied}: it may not be read without a login, which is not supported; use a mirror of it")
+    return Refused(str(denied))

@@ -10,8 +10,8 @@ from ssl import SSLContext
 import pytest
 
 from tests import certificates, stub
-from tests.cluster.syncing import Syncing, resolve
 from tests.object_store import S3Server
+from tests.storage.syncing import Syncing, resolve
 from tests.stub import Request, Stub, busy, cut, damaged, once, short
 
 FILES = {
@@ -86,7 +86,7 @@ def test_what_passes_is_waited_for(one: Syncing, web: Web, fault: stub.Fault) ->
 @pytest.mark.parametrize("fault", [damaged, short], ids=["flipped", "short"])
 def test_a_file_that_is_not_what_was_pinned_is_refused(one: Syncing, web: Web, fault: stub.Fault) -> None:
     web.faults.append(once(fault, "/large.safetensors", times=100))
-    assert "large.safetensors" in one.refused()
+    assert "large.safetensors" in one.fails()
     assert one.content() == {}
 
 
@@ -120,7 +120,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(one: Syncing, web: Web)
         return True
 
     web.faults.append(once(change, "/large.safetensors"))
-    assert "/models/large.safetensors has changed while it was read" in one.refused()
+    assert "/models/large.safetensors has changed while it was read" in one.fails()
 
 
 def test_a_file_that_is_not_there_is_said_before_anything_comes(all_files: Syncing, web: Web) -> None:
@@ -153,4 +153,4 @@ def test_a_file_is_resolved_to_what_it_is_now(web: Web, tls: tuple[SSLContext, P
     environment = environ | {"SSL_CERT_FILE": str(tls[1])}
     assert resolve(url, environment) == (0, f"{url}@{sha256(FILES['large.safetensors']).hexdigest()}")
     code, said = resolve(f"{web.address}/models/none", environment)
-    assert (code, said) == (1, f"{web.address}/models/none answered 404")
+    assert (code, said) == (3, f"{web.address}/models/none answered 404")

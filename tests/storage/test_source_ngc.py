@@ -7,9 +7,9 @@ from os import environ
 import pytest
 
 from tests import stub
-from tests.cluster.syncing import Syncing, resolve
 from tests.ngc import KEY, MODEL, OLD_KEY, ORG, TEAM, VERSION, Ngc
 from tests.object_store import S3Server
+from tests.storage.syncing import Syncing, resolve
 from tests.stub import Request, busy, cut, damaged, once, short
 
 NAME = f"ngc://{ORG}/{TEAM}/{MODEL}"
@@ -62,7 +62,7 @@ def test_what_passes_is_waited_for_and_a_file_is_taken_up_with_a_new_signature(
 @pytest.mark.parametrize("path", ["weights/large.safetensors", "weights/small.safetensors"])
 def test_a_flipped_bit_is_found(model: Syncing, ngc: Ngc, path: str) -> None:
     ngc.faults.append(once(damaged, f"/{path}"))
-    assert f"{path} is damaged" in model.refused()
+    assert f"{path} is damaged" in model.fails()
     assert path not in model.content()
     model.sync()
     model.assert_holds(FILES, licence=LICENCE)
@@ -71,7 +71,7 @@ def test_a_flipped_bit_is_found(model: Syncing, ngc: Ngc, path: str) -> None:
 def test_without_a_checksum_a_file_must_have_its_size_and_its_sha256_is_recorded(model: Syncing, ngc: Ngc) -> None:
     ngc.digests = False
     ngc.faults.append(once(short, "/labels.txt", times=100))
-    assert "labels.txt cannot be read: it ended after 5 of 6 bytes" in model.refused()
+    assert "labels.txt cannot be read: it ended after 5 of 6 bytes" in model.fails()
     ngc.faults.clear()
     model.sync()
     model.assert_holds(FILES, licence=LICENCE)
@@ -79,8 +79,8 @@ def test_without_a_checksum_a_file_must_have_its_size_and_its_sha256_is_recorded
 
 def test_without_a_checksum_nothing_of_an_earlier_run_is_trusted(model: Syncing, ngc: Ngc) -> None:
     ngc.digests = False
-    ngc.faults.append(once(short, "/weights/large.safetensors", times=100))
-    model.refused()
+    ngc.faults.append(once(short, "/weights/small.safetensors", times=100))
+    model.fails()
     assert "config.json" in model.content()
     ngc.faults.clear()
     ngc.files["config.json"] = b"[]"
@@ -96,7 +96,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(model: Syncing, ngc: Ng
 
     ngc.digests = False
     ngc.faults.append(once(change, "/weights/large.safetensors"))
-    said = model.refused()
+    said = model.fails()
     assert "/signed/weights/large.safetensors has changed while it was read" in said
     assert "signature=" not in said
 
@@ -138,7 +138,7 @@ def test_terms_that_nobody_accepted_are_named_with_where_to_accept_them(model: S
 
 def test_a_version_that_is_still_being_uploaded_is_refused(model: Syncing, ngc: Ngc) -> None:
     ngc.state = "UPLOAD_PENDING"
-    assert "its state is UPLOAD_PENDING" in model.refused()
+    assert "its state is UPLOAD_PENDING" in model.fails()
 
 
 def test_a_licence_that_is_not_wanted_is_refused_before_anything_comes(model: Syncing) -> None:
@@ -160,5 +160,5 @@ def test_a_server_that_is_not_ngc_is_said_to_be_none(model: Syncing, ngc: Ngc, a
         return True
 
     ngc.faults.append(other)
-    said = model.refused()
+    said = model.fails()
     assert "did not answer in JSON" in said or "answered in a form that is not known" in said

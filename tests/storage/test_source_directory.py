@@ -8,8 +8,8 @@ import pytest
 from components.storage.sync import http, opening
 from components.storage.sync.manifest import Unusable
 from components.storage.sync.source import Offered, Source
-from tests.cluster.syncing import Syncing
 from tests.object_store import S3Server
+from tests.storage.syncing import Syncing
 
 FILES = {
     "config.json": b"{}",
@@ -107,7 +107,7 @@ def test_a_file_that_is_gone_is_said(directory: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_said(model: Syncing) -> None:
     model.source = "path:///no/such/directory@1"
-    assert "/no/such/directory cannot be read: No such file or directory" in model.refused()
+    assert "/no/such/directory cannot be read: No such file or directory" in model.fails()
 
 
 def test_a_name_that_nothing_can_be_called_is_refused(model: Syncing, directory: Path) -> None:
@@ -120,4 +120,5 @@ def test_another_source_for_the_same_home_is_refused(model: Syncing, directory: 
     (directory / "more").mkdir()
     (directory / "more" / "x").write_text("x")
     held, model.source = model.source, f"path://{directory}/more@2026-11"
-    assert f"{model.prefix} holds {held}; give {model.source} another revision or name" in model.fails()
+    said = model.refused()
+    assert f"{model.prefix} holds {held}; give {model.source} another revision or name" in said
