@@ -224,7 +224,7 @@ class SourceStore(Section):
 class Sources(Section):
     """Servers that models come from."""
 
-    hugging_face: Endpoint | None = None
+    hugging_face: Endpoint | None = Field(default=None, examples=["https://hub.lan"])
     """A mirror of Hugging Face; the hub itself when not set."""
     mlflow: MlflowServer | None = None
     """An MLflow registry."""
@@ -256,8 +256,10 @@ class Model(Section):
     domain: Name = "general"
     """What the model is for: legal, healthcare, financial, cyber, general, or any other name."""
     source: Source
-    """Where it comes from, pinned: what moves, a branch or an alias, is pinned by
-    `python -m components.storage.sync resolve SOURCE`. `@REVISION` is a name that you give to what is there now.
+    """Where it comes from, pinned: `hf://ORG/REPO@COMMIT`, `ngc://ORG/TEAM/MODEL:VERSION`, `mlflow://MODEL@VERSION`,
+    `https://HOST/PATH/FILE@SHA256`, `s3://BUCKET/PREFIX@REVISION`, `pvc://CLAIM/PATH@REVISION` or
+    `host://NODE/PATH@REVISION`. What moves (a branch, an alias, a latest version, a file on the web) is pinned by
+    `python -m components.storage.sync resolve SOURCE`; REVISION is a name that you give to what is there now.
     """
     files: tuple[FilePattern, ...] = ("*",)
     """Which files of the source belong to the model, as shell patterns."""
