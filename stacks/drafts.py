@@ -13,7 +13,8 @@ from components.engines import AnyEngine
 from components.gateway.settings import Gateway
 from components.node.settings import Capacity, Host, Mirror, NodeGroup, SimulatedHost
 from components.node.system import System
-from components.storage.settings import ExternalStore, MinioStore, Model, S3Store, Sources, Store
+from components.storage.model import Model, Sources
+from components.storage.settings import ExternalStore, MinioStore, S3Store, Store
 from stacks.problems import Place, closest
 from stacks.schema import Setting, find
 from stacks.settings import Settings, Target

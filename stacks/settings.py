@@ -10,7 +10,8 @@ from components.gateway.settings import Gateway
 from components.node.settings import Drivers, Mirror
 from components.node.system import System
 from components.section import Section
-from components.storage.settings import MinioStore, Model, Sources, Store, SyncSettings
+from components.storage.model import Model, Sources, SyncSettings
+from components.storage.settings import MinioStore, Store
 from components.workload.namespace import Quota
 
 Target = Literal["dev", "onprem", "eks"]

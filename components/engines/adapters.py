@@ -8,8 +8,8 @@ from pydantic import StringConstraints, model_validator
 
 from components.section import Name, Section, rule
 from components.storage import program
+from components.storage.model import Model
 from components.storage.object_store import ObjectStore
-from components.storage.settings import Model
 from components.workload.spec import Container, Peer, Resources, Scratch, SecretKey, Volume
 
 DIRECTORY = "/adapters"

@@ -8,8 +8,8 @@ from components.cluster.settings import ModelCache
 from components.engines.engine import Engine
 from components.section import byte_count
 from components.storage import program
+from components.storage.model import Model
 from components.storage.object_store import ObjectStore
-from components.storage.settings import Model
 from components.workload.spec import Claim, Container, Resources, Scratch, SecretKey, Volume
 
 MODELS = "/models"

@@ -9,8 +9,8 @@ from components.cluster.settings import ClusterSettings
 from components.engines.adapters import DIRECTORY, VOLUME, VOLUMES, Origin, bring
 from components.engines.engine import Engine, Workload
 from components.engines.loading import Loading, loading
+from components.storage.model import Model
 from components.storage.object_store import ObjectStore
-from components.storage.settings import Model
 from components.workload.application import Application, Server
 from components.workload.spec import Container, Health, Peer, Placement, Pod, Scratch, Volume
 

@@ -7,8 +7,8 @@ import pulumi
 
 from components.section import byte_count
 from components.storage import program, sources
+from components.storage.model import Model, Sources, SyncSettings
 from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps, key_environment, key_secret
-from components.storage.settings import Model, Sources, SyncSettings
 from components.storage.versions import PROGRAM
 from components.workload.claim import Directory, volume_claim
 from components.workload.namespace import Namespace, Quota

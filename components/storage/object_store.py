@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.storage.settings import Model
+from components.storage.model import Model
 from components.workload.secret import secret as workload_secret
 from components.workload.spec import ConfigFiles, Peer, SecretKey, Volume
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from components.storage.settings import Model, Sources
+from components.storage.model import Model, Sources
 from components.workload.spec import Peer
 
 HTTPS = 443

@@ -19,8 +19,9 @@ from components.accelerators import AcceleratorRequest
 from components.engines.llamacpp import LlamaCpp
 from components.engines.versions import LLAMACPP
 from components.gateway.versions import LITELLM
+from components.storage.model import Model
 from components.storage.provision import WRITER, reader_user, wanted
-from components.storage.settings import MinioStore, Model
+from components.storage.settings import MinioStore
 from components.storage.versions import PROGRAM
 from components.workload.pod import USER
 from tests import hub as hubs

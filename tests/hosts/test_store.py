@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 
 from components.engines.versions import LLAMACPP
+from components.storage.model import Model
 from components.storage.provision import WRITER, reader_user
-from components.storage.settings import Model
 from components.storage.versions import MINIO, PROGRAM
 from components.workload.pod import USER
 from tests import hub as hubs

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from components.storage.settings import Model, Sources
+from components.storage.model import Model, Sources
 from components.storage.sources import Mount, environment, program_source, secrets
 from components.storage.sync import http, opening
 from components.storage.sync.address import IN_SETTINGS, KINDS, Kind, parsed, pinned
