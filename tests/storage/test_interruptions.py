@@ -47,7 +47,8 @@ def test_a_sync_that_is_killed_at_any_moment_is_finished_by_the_next(home: Home)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     for one in homes:
-        if ".complete" in one.paths():  # it was killed when all was done
+        if ".complete" in one.paths():  # killed when all was done but the lease was not given back
+            assert "complete already" in one.sync()
             one.assert_whole()
         else:
             finished_by_one_more(one)
