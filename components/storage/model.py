@@ -91,6 +91,8 @@ class SyncSettings(Section):
         | None
     ) = None
     """What they run in: anything with Python 3.11, boto3 and urllib3; the gateway's image when not set."""
+    proxy: Endpoint | None = Field(default=None, examples=["http://proxy.lan:3128"])
+    """What they reach the sources of models through, but not the store; nothing when not set."""
     resources: Resources = Resources(cpu="1", memory="256Mi", cpu_limit="4", memory_limit="512Mi")
     """CPU and memory of one of them; what it holds does not depend on the size of a model."""
 

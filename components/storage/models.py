@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pulumi
 
@@ -14,7 +15,7 @@ from components.workload.claim import Directory, volume_claim
 from components.workload.namespace import Namespace, Quota
 from components.workload.pod import labels
 from components.workload.secret import secret
-from components.workload.spec import Claim, Container, Placement, Pod, SecretKey, Volume
+from components.workload.spec import Claim, Container, Peer, Placement, Pod, SecretKey, Volume
 from components.workload.task import Task, TaskRun
 
 NAMESPACE = "models"
@@ -90,7 +91,7 @@ class Models(pulumi.ComponentResource):
                 volumes={**program.VOLUMES, **self._store.volumes(), **source},
                 placement=placement or self._placement,
             ),
-            egress=[self._store.peer, *sources.peers(scheme, self._origins)],
+            egress=[self._store.peer, *self._peers(scheme)],
             told={"source": model.source},
             retries=RETRIES,
             hopeless=REFUSED,
@@ -107,13 +108,24 @@ class Models(pulumi.ComponentResource):
             image=self._settings.image or PROGRAM,
             command=("python", "-m", "sync"),
             args=_arguments(model, text, self._store),
-            env={**program.ENVIRONMENT, **self._store.environment(), **origin},
+            env={**program.ENVIRONMENT, **self._store.environment(), **origin, **self._proxy()},
             secret_env={**self._writer(), **of_source},
             ports={"metrics": METRICS},
             resources=self._settings.resources,
             mounts={**program.MOUNTS, **self._store.mounts(), **({mount.at: "source"} if mount else {})},
             read_only=(mount.at,) if mount else (),
         )
+
+    def _proxy(self) -> Mapping[str, str]:
+        """As every program reads it, boto3 too, which is to reach the store without."""
+        proxy, store = self._settings.proxy, urlsplit(self._store.endpoint or "").hostname
+        around = {"NO_PROXY": store} if store else {}
+        return {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, **around} if proxy else {}
+
+    def _peers(self, scheme: str) -> Sequence[Peer]:
+        if self._settings.proxy and scheme not in sources.MOUNTED:
+            return [Peer(port=urlsplit(self._settings.proxy).port or sources.HTTPS)]
+        return sources.peers(scheme, self._origins)
 
     def _writer(self) -> Mapping[str, SecretKey]:
         return key_environment(WRITER_SECRET) if self._store.writer else {}

@@ -111,3 +111,10 @@ def test_a_hub_that_cannot_be_reached_is_said(model: Syncing) -> None:
     said = model.fails(HF_ENDPOINT="http://127.0.0.1:9")
     assert f"http://127.0.0.1:9/api/models/org/model/revision/{COMMIT} cannot be read: " in said
     assert "Connection refused" in said
+
+
+def test_a_proxy_is_asked_if_the_environment_names_one_and_not_for_the_store(model: Syncing, hub: Hub) -> None:
+    proxied = {"HF_ENDPOINT": "http://hub.invalid", "HTTP_PROXY": hub.address, "NO_PROXY": "127.0.0.1"}
+    hub.cdn = "http://files.invalid"
+    model.sync(**proxied)
+    model.assert_holds(FILES, licence="apache-2.0")

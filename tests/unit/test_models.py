@@ -110,6 +110,16 @@ def test_a_sync_reaches_the_store_and_the_web_and_nothing_else(monkeypatch: pyte
     assert [bool(rule.get("to")) for rule in rules] == [True, False]
 
 
+def test_a_sync_goes_through_a_proxy_to_the_web_and_past_it_to_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = dev(monkeypatch, sync={"proxy": "http://proxy.lan:3128"})
+    (container,) = named(recording, "Job", "sync-legal-8b")["spec"]["template"]["spec"]["containers"]
+    given = environment(container)
+    assert given["HTTPS_PROXY"] == given["HTTP_PROXY"] == "http://proxy.lan:3128"
+    assert given["NO_PROXY"] == "minio.storage"
+    rules = named(recording, "NetworkPolicy", "sync-legal-8b")["spec"]["egress"]
+    assert [rule["ports"][0]["port"] for rule in rules] == [9000, 3128]
+
+
 def test_a_store_that_nobody_gave_a_writer_for_gets_no_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert syncs(dev(monkeypatch, store=EXTERNAL)) == set()
     assert syncs(dev(monkeypatch, store={**EXTERNAL, "writerAccessKey": "writer"})) == {

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from hashlib import sha256
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.connectionpool import ConnectionPool
@@ -78,10 +80,27 @@ class Broken(Exception):
     """The body ended early, or the connection did."""
 
 
+class Web(urllib3.PoolManager):
+    """Through the proxy that HTTPS_PROXY or HTTP_PROXY names, but for hosts in NO_PROXY: urllib3 asks for neither."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        proxies = {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https")}
+        self._proxies = {scheme: urllib3.ProxyManager(url, **options) for scheme, url in proxies.items()}
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **how: Any) -> urllib3.BaseHTTPResponse:
+        """One request and its redirects."""
+        asked = urlsplit(url)
+        proxy = self._proxies.get(asked.scheme)
+        if proxy and not proxy_bypass(asked.hostname or ""):
+            return proxy.urlopen(method, url, redirect, **how)
+        return super().urlopen(method, url, redirect, **how)
+
+
 def pool(connections: int) -> urllib3.PoolManager:
     """Connections that are used again, at most so many to a host."""
     timeout = urllib3.Timeout(connect=15, read=60)
-    return urllib3.PoolManager(maxsize=connections, block=True, retries=RETRIES, timeout=timeout)
+    return Web(maxsize=connections, block=True, retries=RETRIES, timeout=timeout)
 
 
 def named(url: str) -> str:
