@@ -60,15 +60,15 @@ def test_a_service_account_is_made_when_the_groups_that_own_gpus_are_there(monke
     settings["system"] = {"serviceAccount": {"name": "watch", "keys": [key]}}
     made = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": f"{RANDOM}-private-key"})
     resources = {resource.name: resource for resource in made.resources}
-    assert resources["home-aimax-prove"].urn in resources["home-aimax-account"].dependencies
-    assert resources["home-aimax-account"].urn in resources["home-aimax-k3s"].dependencies
+    assert resources["radeon-radeon-prove"].urn in resources["radeon-radeon-account"].dependencies
+    assert resources["radeon-radeon-account"].urn in resources["radeon-radeon-k3s"].dependencies
 
 
 def test_docker_is_there_before_k3s_which_is_told_to_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = stack_settings("onprem") | {"k3s": {"containerRuntime": "docker"}}
     made = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": f"{RANDOM}-private-key"})
     resources = {resource.name: resource for resource in made.resources}
-    for node in ("home-aimax", "home-thor"):
+    for node in ("radeon-radeon", "geforce-geforce"):
         assert resources[f"{node}-prove"].urn in resources[f"{node}-docker"].dependencies
         assert resources[f"{node}-docker"].urn in resources[f"{node}-k3s"].dependencies
         assert "docker: true" in json.dumps(resources[f"{node}-k3s"].inputs)
@@ -141,8 +141,9 @@ def test_agents_join_once_the_servers_api_answers_and_engines_come_after_all_nod
 
 def test_a_host_goes_through_its_steps_in_order(recording: Recording) -> None:
     resources = {resource.name: resource for resource in recording.resources}
-    for node in ("home-aimax", "home-thor", "radeon-radeon", "geforce-geforce"):
-        steps = [f"{node}-{step}" for step in ("preflight", "system", "driver", "reboot", "prove", "k3s")]
+    caches = {"home-aimax": ["cache"], "home-thor": ["cache"], "radeon-radeon": [], "geforce-geforce": []}
+    for node, cache in caches.items():
+        steps = [f"{node}-{step}" for step in ("preflight", "system", "driver", "reboot", "prove", *cache, "k3s")]
         for before, after in pairwise(steps):
             assert resources[before].urn in resources[after].dependencies
 
