@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.api_server import ApiServer, KubectlError
@@ -24,6 +25,9 @@ def pytest_configure() -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+    # How long an example may take says something of the machine alone.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
