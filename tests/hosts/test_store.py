@@ -81,7 +81,11 @@ class Home:
         authority.write_text(self.authority())
         password = self.secret("minio-credentials")["MINIO_ROOT_PASSWORD"]
         return S3Server(
-            host=f"{self.machine.address}:{PORT}", password=password, directory=self.directory, authority=authority
+            host=f"{self.machine.address}:{PORT}",
+            password=password,
+            directory=self.directory,
+            authority=authority,
+            tls=True,
         )
 
 
