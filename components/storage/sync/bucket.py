@@ -49,21 +49,30 @@ class Stamp:
 
 
 class Memory:
-    """Bounds the bytes that all transfers hold together."""
+    """The buffers of all transfers, of so many bytes together at most.
+
+    They are lent again rather than freed: what comes and goes in megabytes left holes in the heap, of its own size.
+    """
 
     def __init__(self, limit: int) -> None:
         self._free, self._changed, self._limit = limit, threading.Condition(), limit
+        self._idle: list[bytearray] = []
 
-    def take(self, size: int) -> None:
-        """Wait until so many bytes are free."""
+    def take(self, size: int) -> bytearray:
+        """A buffer, as soon as so many bytes are free. What is in it is left over."""
         with self._changed:
             self._changed.wait_for(lambda: self._free >= min(size, self._limit))
             self._free -= size
+            if size == PART and self._idle:
+                return self._idle.pop()
+        return bytearray(size)
 
-    def give(self, size: int) -> None:
-        """They are free again."""
+    def give(self, buffer: bytearray) -> None:
+        """It is not used any more."""
         with self._changed:
-            self._free += size
+            self._free += len(buffer)
+            if len(buffer) == PART:
+                self._idle.append(buffer)
             self._changed.notify_all()
 
 
@@ -185,7 +194,7 @@ class Upload:
         self._client, self._where = client, {"Bucket": bucket, "Key": key, "UploadId": identity}
         self._parts: list[Future[dict[str, Any]]] = []
 
-    def send(self, part: bytes, pool: ThreadPoolExecutor, ended: Callable[[], None]) -> None:
+    def send(self, part: bytes | bytearray, pool: ThreadPoolExecutor, ended: Callable[[], None]) -> None:
         """In the background; calls `ended` when that has, well or not."""
         number = len(self._parts) + 1
 

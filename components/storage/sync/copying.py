@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from threading import Event
 
@@ -13,8 +14,8 @@ from .manifest import File, Unusable
 from .progress import Progress
 from .source import Offered, Source
 
-MEMORY = 128 * 2**20
-"""Bytes of files that are held at any time."""
+MEMORY = 96 * 2**20
+"""Bytes of files that are held at any time; and the last part of each."""
 AT_ONCE = 8
 """Files on their way, and parts being sent."""
 
@@ -44,49 +45,50 @@ class Copying:
         size = max(PART, -(-(offered.size or 0) // MOST_PARTS))
         parts = self._parts(self._source.chunks(offered), size)
         first = next(parts)
-        if len(first) == size:
-            return self._in_parts(offered, key, chain((first,), parts), size)
+        if isinstance(first, bytearray):
+            return self._in_parts(offered, key, chain((first,), parts))
         seen = Digest(offered)
-        try:
-            seen.update(first)
-            file = seen.file()
-            return Copied(file=file, etag=self._bucket.put(key, first, offered.git_blob))
-        finally:
-            self._memory.give(size)
+        seen.update(first)
+        file = seen.file()
+        return Copied(file=file, etag=self._bucket.put(key, first, offered.git_blob))
 
-    def _in_parts(self, offered: Offered, key: str, parts: Iterator[bytes], size: int) -> Copied:
+    def _in_parts(self, offered: Offered, key: str, parts: Iterator[bytes | bytearray]) -> Copied:
         self._bucket.abandon(key)
         upload, seen = self._bucket.upload(key, offered.sha256), Digest(offered)
         try:
             for part in parts:
                 seen.update(part)
-                upload.send(part, self._senders, lambda: self._memory.give(size))
+                upload.send(part, self._senders, partial(self._sent, part))
             file = seen.file()
             return Copied(file=file, etag=upload.complete())
         except BaseException:
             upload.abort()
             raise
 
-    def _parts(self, chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-        """Pieces of this size and a last one that is smaller. Whoever gets one gives back `size` bytes of memory."""
-        self._memory.take(size)
-        held, ours = bytearray(), True
+    def _sent(self, part: bytes | bytearray) -> None:
+        if isinstance(part, bytearray):
+            self._memory.give(part)
+
+    def _parts(self, chunks: Iterator[bytes], size: int) -> Iterator[bytes | bytearray]:
+        """Buffers of this size, which whoever gets them gives back, and last what is left: less than one."""
+        buffer, filled = self._memory.take(size), 0
         try:
             for chunk in chunks:
                 self._go_on()
                 self._progress.advance(len(chunk))
-                held += chunk
-                while len(held) >= size:
-                    part, ours = bytes(held[:size]), False
-                    yield part
-                    del held[:size]
-                    self._memory.take(size)
-                    ours = True
-            ours = False
-            yield bytes(held)
+                rest = memoryview(chunk)
+                while rest:
+                    taken = rest[: size - filled]
+                    buffer[filled : filled + len(taken)] = taken
+                    rest, filled = rest[len(taken) :], filled + len(taken)
+                    if filled == size:
+                        part, buffer = buffer, bytearray()
+                        yield part
+                        buffer, filled = self._memory.take(size), 0
+            last = bytes(memoryview(buffer)[:filled])
         finally:
-            if ours:
-                self._memory.give(size)
+            self._memory.give(buffer)
+        yield last
 
     def _go_on(self) -> None:
         if self._stopped.is_set():

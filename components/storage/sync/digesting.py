@@ -15,7 +15,7 @@ class Digest:
             hashlib.sha1(b"blob %d\0" % (offered.size or 0), usedforsecurity=False) if offered.git_blob else None
         )
 
-    def update(self, content: bytes) -> None:
+    def update(self, content: bytes | bytearray) -> None:
         """These bytes have passed."""
         self._size += len(content)
         self._sha256.update(content)
