@@ -203,8 +203,7 @@ def test_a_flipped_byte_in_the_bucket_is_found_and_that_file_does_not_appear(mod
     content[-1] ^= 1
     model.put(path, bytes(content))
     assert f"{path} is damaged in the object store" in model.refused()
-    assert path not in model.there()
-    assert not (model.directory / ".partial").exists()
+    assert model.there().keys() <= FILES.keys() - {path}
     model.put(path, FILES[path])
     model.pull()
     assert model.there() == FILES
@@ -254,7 +253,7 @@ def test_a_pull_that_was_killed_is_finished_by_the_next_and_leaves_nothing(store
         assert all("verified" in line or "there already" in line for line in lines)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        finished = {path: content for path, content in model.there().items() if not path.startswith(".partial/")}
+        finished = {path: content for path, content in model.there().items() if not path.endswith(".partial")}
         assert finished.items() <= files.items()
         assert len(finished) > whole
     model.pull()
@@ -294,7 +293,6 @@ class TestFullDisk:
         proxy.faults.append(once(filled, "parts"))
         assert "is full" in model.refused(proxy.server)
         assert model.there().items() <= FILES.items()
-        assert not (model.directory / ".partial").exists()
         (model.directory.parent / "other").unlink()
         model.pull()
         assert model.there() == FILES

@@ -17,8 +17,8 @@ from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
 
 from .manifest import Unusable
 
-PIECE: Final = 32 * 2**10
-"""Bytes taken from a connection at a time, and handed on while they are in the processor's cache."""
+PIECE: Final = 256 * 2**10
+"""Most bytes taken from a connection at a time, and handed on while they are in the processor's cache."""
 TRIES: Final = 8
 """Failures in a row without a byte in between, before an object is given up: about 25 s, a store's restart."""
 CONNECT_SECONDS, READ_SECONDS = 15, 60
