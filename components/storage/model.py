@@ -86,11 +86,11 @@ class SyncSettings(Section):
         Annotated[
             str,
             StringConstraints(pattern=r"^[a-z0-9][A-Za-z0-9./_:@-]*$", max_length=300),
-            rule("an image", example="registry.lan:5000/python-boto3:3.12"),
+            rule("an image", example="registry.lan:5000/python-botocore:3.12"),
         ]
         | None
     ) = None
-    """What they run in: anything with Python 3.11, boto3 and urllib3; the gateway's image when not set."""
+    """What they run in: anything with Python 3.11, botocore and urllib3; the gateway's image when not set."""
     proxy: Endpoint | None = Field(default=None, examples=["http://proxy.lan:3128"])
     """What they reach the sources of models through, but not the store; nothing when not set."""
     resources: Resources = Resources(cpu="1", memory="256Mi", cpu_limit="4", memory_limit="512Mi")

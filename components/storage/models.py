@@ -117,7 +117,7 @@ class Models(pulumi.ComponentResource):
         )
 
     def _proxy(self) -> Mapping[str, str]:
-        """As every program reads it, boto3 too, which is to reach the store without."""
+        """As every program reads it, botocore too, which is to reach the store without."""
         proxy, store = self._settings.proxy, urlsplit(self._store.endpoint or "").hostname
         around = {"NO_PROXY": store} if store else {}
         return {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, **around} if proxy else {}

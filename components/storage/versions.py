@@ -8,4 +8,4 @@ MINIO = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 
 # renovate: datasource=docker depName=ghcr.io/berriai/litellm
 PROGRAM = "ghcr.io/berriai/litellm:v1.89.0"
-"""Runs our program for models: the gateway's image, which has Python with boto3 and is on the cluster anyway."""
+"""Runs our program for models: the gateway's image, which has Python with botocore and is on the cluster anyway."""

@@ -117,8 +117,8 @@ def test_a_model_that_is_not_complete_is_refused(home: Home, tmp_path: Path) -> 
 
 def test_an_object_that_was_replaced_is_refused(synced: Home, tmp_path: Path) -> None:
     synced.client.put_object(Bucket=BUCKET, Key=f"{synced.prefix}/config.json", Body=b"[]")
-    assert "was changed in the bucket after it had been verified: config.json" in cache(synced, tmp_path, status=1)
-    assert models(tmp_path) == set()
+    assert "config.json is damaged in the object store" in cache(synced, tmp_path, status=1)
+    assert not (tmp_path / synced.prefix).exists()
 
 
 def test_a_manifest_cannot_write_outside_the_model(synced: Home, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_manifest_cannot_write_outside_the_model(synced: Home, tmp_path: Path)
 
 def test_a_pod_that_was_killed_while_it_fetched_leaves_nothing_that_looks_whole(synced: Home, tmp_path: Path) -> None:
     process = begin(synced, tmp_path)
-    until(lambda: any((tmp_path / ".filling").rglob("[0-9]")))
+    until(lambda: any((tmp_path / ".filling").rglob("*.partial")))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / synced.prefix).exists()

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.storage.sync import store as stores
+from components.storage.sync.bucket import Bucket
 from components.storage.sync.manifest import File, Manifest, Unusable
 from components.storage.sync.pull import PART, differing, pull
 from components.storage.sync.store import Store
@@ -38,11 +39,13 @@ PULLS = """
 import sys
 from pathlib import Path
 from components.storage.sync.bucket import Bucket
+from components.storage.sync.bucket import Bucket
 from components.storage.sync.manifest import parsed
 from components.storage.sync.pull import pull
 from components.storage.sync.store import Store
 bucket, prefix, directory = sys.argv[1:]
-manifest = parsed(Bucket(bucket).read(f"{prefix}/manifest.json"))
+bucket = Bucket(bucket)
+manifest = parsed(bucket.read(f"{prefix}/manifest.json"))
 pull(Store(bucket), manifest, prefix, Path(directory), lambda line: print(line, flush=True))
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
@@ -77,7 +80,7 @@ class Model:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in ((through or self.server).environment() | environment).items():
                 patch.setenv(name, value)
-            pull(Store(BUCKET), self.manifest, self.prefix, self.directory, self.said.append)
+            pull(Store(Bucket(BUCKET)), self.manifest, self.prefix, self.directory, self.said.append)
 
     def refused(self, through: S3Server | None = None, **environment: str) -> str:
         """A pull that fails. Why."""
@@ -240,7 +243,7 @@ def test_what_the_store_refuses_is_said_with_the_next_step(model: Model) -> None
         for name, value in model.server.environment().items():
             patch.setenv(name, value)
         with pytest.raises(Unusable, match="there is no such bucket"):
-            pull(Store("nowhere"), model.manifest, model.prefix, model.directory, model.said.append)
+            pull(Store(Bucket("nowhere")), model.manifest, model.prefix, model.directory, model.said.append)
 
 
 def test_a_pull_that_was_killed_is_finished_by_the_next_and_leaves_nothing(store: S3Server, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.storage.sync.bucket import Bucket
 from components.storage.sync.store import Store
 
 RENEWED = """
@@ -31,7 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_on_aws_a_bucket_has_an_address_in_its_region() -> None:
-    store = Store("models")
+    store = Store(Bucket("models"))
     request = store.request("legal/a b+ü.bin", {"Range": "bytes=0-9"}).decode()
 
     assert store.address == ("models.s3.eu-central-1.amazonaws.com", 443)
@@ -44,7 +45,7 @@ def test_on_aws_a_bucket_has_an_address_in_its_region() -> None:
 
 def test_at_an_address_of_its_own_a_bucket_is_part_of_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio.storage:9000")
-    store = Store("models")
+    store = Store(Bucket("models"))
 
     assert store.address == ("minio.storage", 9000)
     assert store.request("legal/x", {}).startswith(b"GET /models/legal/x HTTP/1.1\r\nHost: minio.storage:9000\r\n")
@@ -55,7 +56,7 @@ def test_the_style_of_addresses_can_be_chosen_as_for_any_client_of_aws(
 ) -> None:
     (tmp_path / "config").write_text("[default]\ns3 =\n  addressing_style = virtual\n")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://store.lan")
-    store = Store("models")
+    store = Store(Bucket("models"))
 
     assert store.address == ("models.store.lan", 443)
     assert store.request("legal/x", {}).startswith(b"GET /legal/x HTTP/1.1\r\nHost: models.store.lan\r\n")
@@ -68,7 +69,7 @@ def test_credentials_that_expire_are_renewed_between_requests(monkeypatch: pytes
     script.write_text(RENEWED)
     process = f"{sys.executable} {script} {tmp_path / 'asked'}"
     (tmp_path / "config").write_text(f"[default]\ncredential_process = {process}\n")
-    store = Store("models")
+    store = Store(Bucket("models"))
     first, second = (store.request("legal/x", {}).decode() for _ in range(2))
 
     assert "X-Amz-Security-Token: token" in first
@@ -78,4 +79,4 @@ def test_credentials_that_expire_are_renewed_between_requests(monkeypatch: pytes
 def test_the_secret_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
 
-    assert b"very-secret" not in Store("models").request("legal/x", {})
+    assert b"very-secret" not in Store(Bucket("models")).request("legal/x", {})

@@ -97,7 +97,7 @@ class Shelf:
     def _from_home(self, uri: str, to: Path) -> None:
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         home = Home(bucket=Bucket(bucket), prefix=prefix)
-        pull(Store(bucket), home.verified(), prefix, to, self.report)
+        pull(Store(home.bucket), home.manifest(), prefix, to, self.report)
 
     def _from_source(self, source: Source, to: Path) -> None:
         for offered in source.offered():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
-import boto3  # pyright: ignore[reportMissingTypeStubs]
+import botocore.session  # pyright: ignore[reportMissingTypeStubs]
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 
@@ -85,7 +85,9 @@ class Bucket:
             max_pool_connections=connections, retries=cast(Any, retries), connect_timeout=15, read_timeout=60
         )
         self.name = name
-        self._client = client or cast(Any, boto3).client("s3", config=config)
+        self.session = cast(Any, botocore.session).get_session()
+        """As AWS's environment variables tell."""
+        self._client = client or self.session.create_client("s3", config=config)
 
     def objects(self, prefix: str = "") -> Iterator[Listed]:
         """Everything below the prefix, by key."""

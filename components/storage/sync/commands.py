@@ -94,11 +94,11 @@ def cache(arguments: Namespace) -> int:
     home = _home(arguments.home)
     if arguments.held:
         await_held(arguments.held)
-    manifest = home.verified()
+    manifest = home.manifest()
     shared = Cache(
         root=arguments.directory,
         limit=arguments.limit,
-        fetch=lambda manifest, directory: pull(Store(home.bucket.name), manifest, home.prefix, directory, _say),
+        fetch=lambda manifest, directory: pull(Store(home.bucket), manifest, home.prefix, directory, _say),
         check=differing,
         report=_say,
     )

@@ -1,6 +1,6 @@
 """A model's place in the bucket: what makes it complete, and how that is seen without reading it all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .bucket import Bucket, Listed
@@ -32,9 +32,20 @@ class Home:
         )
 
     def verified(self) -> Manifest:
-        """Of a complete model; Unusable where it is not."""
+        """Of a complete model, whose objects are as they were verified; Unusable where it is not."""
+        return self._told(lambda: self.state().complete())
+
+    def manifest(self) -> Manifest:
+        """Of a complete model, for who compares every file with its hash; Unusable where it is not."""
+        return self._told(lambda: self._sealed().manifest())
+
+    def _sealed(self) -> "State":
+        manifest, seal = (self.bucket.read(self.key(name)) for name in (MANIFEST, COMPLETE))
+        return State(files={}, manifest_text=manifest, seal_text=seal)
+
+    def _told(self, manifest: Callable[[], Manifest]) -> Manifest:
         try:
-            return self.state().complete()
+            return manifest()
         except Unusable as problem:
             raise type(problem)(f"{self} {problem}") from problem
 
@@ -73,17 +84,21 @@ class State:
 
     def complete(self) -> Manifest:
         """The manifest of a complete model whose objects are as they were verified; else Unusable, which says why."""
-        if self.seal_text is None or self.manifest_text is None:
-            raise Unusable("is not complete in the object store; sync the model first")
-        if self.manifest_is_changed():
-            raise Unusable(f"has a {MANIFEST} that was changed after it had been verified; sync the model again")
-        manifest, changed = parsed(self.manifest_text), self.changed()
+        manifest, changed = self.manifest(), self.changed()
         if changed:
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             raise Unusable(
                 f"was changed in the bucket after it had been verified: {changed[0]}{more}; sync the model again"
             )
         return manifest
+
+    def manifest(self) -> Manifest:
+        """As it was sealed; Unusable where there is none."""
+        if self.seal_text is None or self.manifest_text is None:
+            raise Unusable("is not complete in the object store; sync the model first")
+        if self.manifest_is_changed():
+            raise Unusable(f"has a {MANIFEST} that was changed after it had been verified; sync the model again")
+        return parsed(self.manifest_text)
 
     def manifest_is_changed(self) -> bool:
         """Whether it is not the one that was sealed."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-import boto3  # pyright: ignore[reportMissingTypeStubs]
+import botocore.session  # pyright: ignore[reportMissingTypeStubs]
 import urllib3
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
@@ -88,11 +88,12 @@ class Prefix:
 
 
 def client(*, endpoint: str | None, region: str | None, key: str | None, secret: str | None) -> Any:
-    """An S3 client. What is None is as boto3 finds it: as for the bucket that models come to."""
-    # Version 2 of signatures, which boto3 still takes for some regions' URLs, is refused by most servers.
+    """An S3 client. What is None is as botocore finds it: as for the bucket that models come to."""
+    # Version 2 of signatures, which botocore still takes for some regions' URLs, is refused by most servers.
     config = Config(signature_version="s3v4", connect_timeout=15, read_timeout=60)
+    session = cast(Any, botocore.session).get_session()
     try:
-        return cast(Any, boto3).client(
+        return session.create_client(
             "s3",
             endpoint_url=endpoint,
             region_name=region,

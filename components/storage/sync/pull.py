@@ -18,8 +18,10 @@ from .store import Connection, Object, Store
 
 PART: Final = 8 * 2**20
 """Bytes of a large file that one connection brings at a time; a file of at most so many comes in one piece."""
-AT_ONCE: Final = 8
+AT_ONCE: Final = 16
 """Connections, each with memory for one part; files that are read at once when a directory is checked."""
+LARGE_AT_ONCE: Final = min(2 * (os.cpu_count() or 1), AT_ONCE)
+"""Connections for large files, which keep processors busy: more than those can serve get in each other's way."""
 WRITTEN: Final = 64 * 2**10
 """Bytes written at a time. For larger writes the kernel takes larger pieces of memory, which on a virtual machine are
 often not its own yet: the same writes then took twice the time.
@@ -110,23 +112,26 @@ class _Pull:
         """Fetch them. The first problem ends it."""
         for parent in {(self._directory / file.path).parent for file in files}:
             parent.mkdir(parents=True, exist_ok=True)
-        jobs = self._jobs(files)
-        with self._opened, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pull") as pool:
-            workers = [pool.submit(self._work, jobs) for _ in range(AT_ONCE)]
+        with self._opened:
+            self._work_off(self._parts([file for file in files if file.size > PART]), LARGE_AT_ONCE)
+            self._work_off((partial(self._whole, file) for file in files if file.size <= PART), AT_ONCE)
+
+    def _work_off(self, jobs: Iterator[_Job], at_once: int) -> None:
+        with ThreadPoolExecutor(at_once, thread_name_prefix="pull") as pool:
+            workers = [pool.submit(self._work, jobs) for _ in range(at_once)]
             try:
                 ended, _ = wait(workers, return_when=FIRST_EXCEPTION)
-            finally:
+            except BaseException:
                 self._give_up()
+                raise
         for worker in ended:
             worker.result()
 
-    def _jobs(self, files: Sequence[File]) -> Iterator[_Job]:
-        large = [file for file in files if file.size > PART]
-        for first in range(0, len(large), SIDE_BY_SIDE):
-            begun = [self._begun(file) for file in large[first : first + SIDE_BY_SIDE]]
+    def _parts(self, files: Sequence[File]) -> Iterator[_Job]:
+        for first in range(0, len(files), SIDE_BY_SIDE):
+            begun = [self._begun(file) for file in files[first : first + SIDE_BY_SIDE]]
             for number in range(max(parts.count for parts in begun)):
                 yield from (partial(self._part, parts, number) for parts in begun if number < parts.count)
-        yield from (partial(self._whole, file) for file in files if file.size <= PART)
 
     def _begun(self, file: File) -> _Parts:
         parts = _Parts(file, f"{self._prefix}/{file.path}", _partial(self._directory, file))

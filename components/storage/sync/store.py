@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
-import botocore.session  # pyright: ignore[reportMissingTypeStubs]
 from botocore import httpsession  # pyright: ignore[reportMissingTypeStubs]
 from botocore.auth import S3SigV4Auth  # pyright: ignore[reportMissingTypeStubs]
 from botocore.awsrequest import AWSRequest  # pyright: ignore[reportMissingTypeStubs]
 from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
 
+from .bucket import Bucket
 from .manifest import Unusable
 
 PIECE: Final = 256 * 2**10
@@ -33,15 +33,15 @@ class Store:
     signs. Reached directly, not through an HTTP proxy.
     """
 
-    def __init__(self, bucket: str) -> None:
-        session = cast(Any, botocore.session).get_session()
+    def __init__(self, bucket: Bucket) -> None:
+        session = bucket.session
         client = session.create_client("s3", config=Config(signature_version="s3v4"))
         # A presigned URL is the one public place where botocore tells how a bucket is addressed, and which region it
         # signs for; its host may be AWS's global one, which sends on to the region's.
-        example = urlsplit(str(client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})))
+        example = urlsplit(str(client.generate_presigned_url("get_object", Params={"Bucket": bucket.name, "Key": "k"})))
         endpoint = urlsplit(str(client.meta.endpoint_url))
-        of_host = f"{bucket}." if example.netloc.startswith(f"{bucket}.") else ""
-        self.bucket, self.host = bucket, f"{of_host}{endpoint.netloc}"
+        of_host = f"{bucket.name}." if example.netloc.startswith(f"{bucket.name}.") else ""
+        self.bucket, self.host = bucket.name, f"{of_host}{endpoint.netloc}"
         self.address = (f"{of_host}{endpoint.hostname}", endpoint.port or (443 if endpoint.scheme == "https" else 80))
         self._before_key, self._scheme = example.path[:-1], endpoint.scheme
         self._region = parse_qs(example.query)["X-Amz-Credential"][0].split("/")[-3]
