@@ -2,9 +2,16 @@
 
 import argparse
 
-from benchmarks import apply, first_run, hosts, k3s_ansible, preview
+from benchmarks import apply, first_run, hosts, k3s_ansible, preview, storage
 
-BENCHMARKS = {"first-run": first_run, "preview": preview, "apply": apply, "hosts": hosts, "k3s-ansible": k3s_ansible}
+BENCHMARKS = {
+    "first-run": first_run,
+    "preview": preview,
+    "apply": apply,
+    "hosts": hosts,
+    "k3s-ansible": k3s_ansible,
+    "storage": storage,
+}
 
 
 def main() -> None:
