@@ -3,31 +3,28 @@
 from collections.abc import Mapping, Sequence
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.cluster.cluster import Cluster
 from components.engines import AnyEngine
 from components.engines.adapters import Origin
 from components.engines.loading import CACHE_CLAIM
+from components.engines.priorities import priority_classes
 from components.engines.service import InferenceService
+from components.engines.update import update
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
-from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps, key_secret, reader_secret
+from components.gateway.gateway import Backend
+from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps
 from components.storage.program import program
-from components.storage.sources import environment, peers
-from components.storage.sources import secrets as source_secrets
 from components.storage.versions import PROGRAM
 from components.workload.claim import node_directory_claim
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
-from components.workload.secret import secret
-from components.workload.spec import SecretKey
+from components.workload.spec import Update
+from stacks.credentials import engine_keys, registry, store_keys
 from stacks.foundation import Foundation
-from stacks.secrets import optional_secret
 from stacks.settings import Settings
 
 NAMESPACE = "inference"
-MLFLOW = "mlflow"
-REGISTRY_SECRET = "model-registry"
 
 
 class Engines(pulumi.ComponentResource):
@@ -35,6 +32,8 @@ class Engines(pulumi.ComponentResource):
 
     urls: Mapping[str, str]
     """By engine."""
+    backends: Mapping[str, Backend]
+    """What the gateway hands requests on to, by the name that they use: engines, and their adapters."""
 
     def __init__(
         self,
@@ -51,33 +50,20 @@ class Engines(pulumi.ComponentResource):
         self._name, self._settings, self._cluster = name, settings, cluster
         engines = [engine for engine in settings.engines if engine.cluster == cluster.name]
         store = foundation.stores[cluster.name]
+        first = foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self))
         namespace = Namespace(
-            f"{name}-engines",
-            NAMESPACE,
-            quota=settings.quota,
-            gpus=cluster.settings.gpus(),
-            opts=foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self)),
+            f"{name}-engines", NAMESPACE, quota=settings.quota, gpus=cluster.settings.gpus(), opts=first
         )
         inside = self._after(namespace)
         shared = [
-            program(f"{name}-program", namespace=NAMESPACE, opts=inside),
-            *authority_config_maps(f"{name}-{AUTHORITY}", store.authority, namespace=NAMESPACE, opts=inside),
-            *store.ready,
+            *self._shared(store, inside),
+            *priority_classes(f"{name}-priority", {one.priority for one in engines}, opts=first).values(),
         ]
-        if cache := cluster.settings.cache:
-            shared.append(
-                node_directory_claim(
-                    f"{name}-model-cache",
-                    CACHE_CLAIM,
-                    namespace=NAMESPACE,
-                    labels=labels(CACHE_CLAIM, "cache"),
-                    size=cache.size,
-                    path=cache.path,
-                    opts=inside,
-                )
-            )
-        registry = self._registry(engines, inside)
-        keys = self._keys(engines, store, inside)
+        origin = registry(name, engines, settings, namespace=NAMESPACE, opts=inside)
+        reading = store_keys(name, engines, store, namespace=NAMESPACE, opts=inside)
+        keys = engine_keys(name, engines, namespace=NAMESPACE, passwords=foundation.random, opts=inside)
+        updates: dict[str, Update] = {engine.name: update(engine, cluster.settings, engines) for engine in engines}
+        _say(cluster.name, [engine.name for engine in engines if updates[engine.name] == "in-place"])
         models = {model.name: model for model in settings.models}
         self.urls = {
             engine.name: InferenceService(
@@ -87,14 +73,28 @@ class Engines(pulumi.ComponentResource):
                 store=store,
                 cluster=cluster.settings,
                 namespace=NAMESPACE,
-                clients=(GATEWAY_NAMESPACE,),
+                clients=_clients(engine),
                 program_image=settings.sync.image or PROGRAM,
-                origin=registry if any(one.source for one in engine.lora_adapters) else Origin(),
+                origin=origin if any(one.source for one in engine.lora_adapters) else Origin(),
+                update=updates[engine.name],
                 opts=self._after(
-                    *shared, *_named(keys, engine.name), *_named(synced, engine.model, *adapter_models(engine))
+                    *shared,
+                    *_named(reading, engine.name),
+                    *_named({name: key.secret for name, key in keys.items()}, engine.name),
+                    *_named(synced, *engine.reads),
                 ),
             ).url
             for engine in engines
+        }
+        self.backends = {
+            served: Backend(
+                url=self.urls[engine.name],
+                engine=engine.name,
+                key=keys[engine.name].value if engine.name in keys else None,
+            )
+            for engine in engines
+            if engine.PROTOCOL == "openai"
+            for served in (engine.name, *(one.name for one in engine.lora_adapters))
         }
         self.register_outputs({})
 
@@ -102,41 +102,37 @@ class Engines(pulumi.ComponentResource):
         # Not the cluster's nodes as well: hundreds of engines times hundreds of nodes would be most of a preview.
         return pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=resources)
 
-    def _registry(self, engines: Sequence[AnyEngine], opts: pulumi.ResourceOptions) -> Origin:
-        """What the pods of engines need whose adapters come from MLflow."""
-        if not any(one.source for engine in engines for one in engine.lora_adapters):
-            return Origin()
-        settings = self._settings
-        wanted = source_secrets(MLFLOW, settings.sources)
-        found = {variable: optional_secret(key, settings) for variable, key in wanted.items()}
-        given = {variable: value for variable, value in found.items() if value is not None}
-        if given:
-            secret(f"{self._name}-registry", REGISTRY_SECRET, given, namespace=NAMESPACE, opts=opts)
-        return Origin(
-            env=environment(MLFLOW, settings.sources),
-            secret_env={variable: SecretKey(secret=REGISTRY_SECRET, key=variable) for variable in given},
-            peers=peers(MLFLOW, settings.sources),
-        )
-
-    def _keys(
-        self, engines: Sequence[AnyEngine], store: ObjectStore, opts: pulumi.ResourceOptions
-    ) -> Mapping[str, kubernetes.core.v1.Secret]:
-        return {
-            engine.name: key_secret(
-                f"{self._name}-{engine.name}-store",
-                reader_secret(engine.name),
-                store.readers[engine.name],
+    def _shared(self, store: ObjectStore, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        made: list[pulumi.Resource] = [
+            program(f"{self._name}-program", namespace=NAMESPACE, opts=opts),
+            *authority_config_maps(f"{self._name}-{AUTHORITY}", store.authority, namespace=NAMESPACE, opts=opts),
+            *store.ready,
+        ]
+        if cache := self._cluster.settings.cache:
+            claim = node_directory_claim(
+                f"{self._name}-model-cache",
+                CACHE_CLAIM,
                 namespace=NAMESPACE,
+                labels=labels(CACHE_CLAIM, "cache"),
+                size=cache.size,
+                path=cache.path,
                 opts=opts,
             )
-            for engine in engines
-            if engine.name in store.readers
-        }
+            made.append(claim)
+        return made
 
 
-def adapter_models(engine: AnyEngine) -> Sequence[str]:
-    """Names of the models that its adapters are."""
-    return [one.model for one in engine.lora_adapters if one.model]
+def _clients(engine: AnyEngine) -> tuple[str, ...]:
+    return (*((GATEWAY_NAMESPACE,) if engine.PROTOCOL == "openai" else ()), *engine.clients)
+
+
+def _say(cluster: str, engines: Sequence[str]) -> None:
+    """That a rolling update of these has a gap, since GPUs are what there is none to spare of."""
+    if engines:
+        pulumi.log.info(
+            f"{cluster}: every GPU for {', '.join(engines)} may be taken: "
+            "an update stops a replica before it starts the next"
+        )
 
 
 def _named(resources: Mapping[str, pulumi.Resource], *names: str) -> Sequence[pulumi.Resource]:

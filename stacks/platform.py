@@ -6,7 +6,7 @@ import pulumi
 
 from components.accelerators import AcceleratorRequest
 from components.cluster.cluster import Cluster
-from components.gateway.gateway import GatewayService
+from components.gateway.gateway import Backend, GatewayService
 from components.gateway.settings import Gateway
 from components.storage.models import Models
 from components.storage.settings import MinioStore
@@ -37,20 +37,21 @@ class Platform(pulumi.ComponentResource):
         models = self._models()
         for cluster in foundation.clusters.values():
             here = [engine for engine in settings.engines if engine.cluster == cluster.name]
-            urls = Engines(
+            served = Engines(
                 cluster.name,
                 settings,
                 foundation,
                 cluster,
                 synced=models.synced if models else {},
                 opts=pulumi.ResourceOptions(parent=self),
-            ).urls
+            )
             endpoints[cluster.name] = {
-                "engines": {engine.name: {"url": urls[engine.name], "model": engine.model} for engine in here}
+                "engines": {
+                    engine.name: {"url": served.urls[engine.name], "model": ", ".join(engine.loads)} for engine in here
+                }
             }
             if settings.gateway and here:
-                adapters = {one.name: urls[engine.name] for engine in here for one in engine.lora_adapters}
-                gateway = self._gateway(cluster, {**urls, **adapters})
+                gateway = self._gateway(cluster, served.backends)
                 endpoints[cluster.name] = {"api": gateway.url, "chat": gateway.chat_url, **endpoints[cluster.name]}
                 keys[cluster.name] = gateway.master_key
             if outside := self._outside(cluster, settings.gateway if here else None):
@@ -102,13 +103,13 @@ class Platform(pulumi.ComponentResource):
             if host and port
         }
 
-    def _gateway(self, cluster: Cluster, urls: Mapping[str, str]) -> GatewayService:
+    def _gateway(self, cluster: Cluster, backends: Mapping[str, Backend]) -> GatewayService:
         assert self._settings.gateway
-        ports = sorted({int(url.rsplit(":", 1)[1].split("/")[0]) for url in urls.values()})
+        ports = sorted({int(one.url.rsplit(":", 1)[1].split("/")[0]) for one in backends.values()})
         return GatewayService(
             f"{cluster.name}-gateway",
             self._settings.gateway,
-            engines=urls,
+            backends=backends,
             engine_peers=tuple(Peer(port=port, namespace=engines.NAMESPACE) for port in ports),
             quota=self._settings.quota,
             taints=cluster.settings.tolerated(AcceleratorRequest(), {}),

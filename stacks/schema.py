@@ -69,7 +69,10 @@ def settings_schema() -> Node:
     for node in _nodes(whole):
         for reference in cast("dict[str, str]", node.get("discriminator", {}).get("mapping", {})).values():
             member = whole["$defs"][reference.rpartition("/")[2]]
-            member["required"] = sorted({*member.get("required", []), node["discriminator"]["propertyName"]})
+            required = {*member.get("required", []), node["discriminator"]["propertyName"]}
+            member["required"] = sorted(required)
+            # What must be there comes first, wherever people read it.
+            member["properties"] = dict(sorted(member["properties"].items(), key=lambda one: one[0] not in required))
     return whole
 
 

@@ -15,7 +15,6 @@ from components.storage.object_store import AccessKey, ObjectStore
 from components.storage.settings import ExternalStore, MinioStore, S3Store
 from components.workload.spec import Peer
 from stacks.engines import NAMESPACE as ENGINES_NAMESPACE
-from stacks.engines import adapter_models
 from stacks.foundation import on
 from stacks.secrets import secret
 from stacks.settings import Settings
@@ -70,8 +69,9 @@ def _minio(
         store,
         clients=(ENGINES_NAMESPACE, MODELS_NAMESPACE),
         readers={
-            engine.name: [models[name].directory for name in (engine.model, *adapter_models(engine))]
+            engine.name: [models[name].directory for name in engine.reads]
             for engine in settings.engines
+            if engine.reads
         },
         writes=[model.directory for model in settings.models],
         quota=settings.quota,

@@ -14,6 +14,8 @@ from components.workload.spec import Container, Peer, Resources, Scratch, Secret
 
 DIRECTORY = "/adapters"
 CONFIG = f"{DIRECTORY}/vllm.yaml"
+ENGINE_KEY = "ENGINE_API_KEY"
+"""As `components/storage/sync/adapters.py` reads it."""
 TOLD = "/dev/termination-log"
 """What is written there is the container's message in the pod's status."""
 MLFLOW_SOURCE = r"mlflow://[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -67,6 +69,7 @@ def bring(
     image: str,
     origin: Origin,
     runtime: bool,
+    engine_key: SecretKey | None,
 ) -> Sequence[Container]:
     """Init containers of an engine's pod, after which its adapters are in `DIRECTORY`, and `CONFIG` names them."""
     shared = {**program.MOUNTS, **store.mounts(), DIRECTORY: VOLUME}
@@ -91,7 +94,7 @@ def bring(
         # It only waits: people run our program in it, where it has the keys and reaches the engine.
         command=("python", "-m", "sync.hold", DIRECTORY, "operators", f"{DIRECTORY}/.held"),
         env=env,
-        secret_env=keys,
+        secret_env={**keys, **({ENGINE_KEY: engine_key} if engine_key else {})},
         resources=Resources(cpu="10m", memory="64Mi", cpu_limit="1", memory_limit="256Mi"),
         mounts=shared,
         sidecar=True,

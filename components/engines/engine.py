@@ -1,4 +1,4 @@
-"""What every engine has in common: where it runs, which model it serves, and the one method that says how."""
+"""What every engine has in common: where it runs, which models it serves, and the one method that says how."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,22 @@ from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
 
 from components.accelerators import AcceleratorRequest, Kind
 from components.engines.adapters import Adapter
+from components.engines.priorities import Priority
 from components.node.settings import Architecture
 from components.section import Labels, Name, Quantity, Section, rule
 from components.workload.spec import Resources
 
 LoadingKind = Literal["stream", "cache"]
 """How weights reach the engine: streamed from the object store, or from a verified copy on the node."""
+Protocol = Literal["openai", "v2", "http"]
+"""What it answers in: OpenAI's API, which the gateway hands on; the Open Inference Protocol; one of its own."""
 Argument = Annotated[
     str,
     StringConstraints(min_length=1, max_length=4096),
     rule("text of 1 to 4096 characters", example="--enable-prefix-caching"),
 ]
+FILES = "/etc/engine"
+"""Where a workload's files are mounted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +32,26 @@ class Workload:
     """One engine in the vocabulary of serving: which server runs, and how it is asked how it feels."""
 
     image: str
-    args: Sequence[str]
-    port: int
+    ports: Mapping[str, int]
+    """By name; the one called `http` answers requests, health and metrics, unless a `metrics` is there."""
     health: str
     """HTTP path that answers 200 once requests can be served."""
-    metrics: str
-    """HTTP path of Prometheus metrics."""
+    alive: str | None = None
+    """HTTP path that answers 200 while the server is not stuck, where that is another."""
+    metrics: str | None
+    """HTTP path of Prometheus metrics; None where it has none."""
+    command: Sequence[str] = ()
+    """In place of the image's own."""
+    args: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Text by file name, below `FILES`; nothing secret."""
+    drain: Sequence[str] = ()
+    """Command that returns when no request is left, for a server that would drop them when it is asked to stop."""
     shared_memory: Quantity | None = None
     """Size of /dev/shm, counted within the memory limit; the runtime's 64 MiB when not set."""
+    writable_root: str | None = None
+    """Why its root must be writable: an exception, shown on the object."""
 
 
 class Engine(Section):
@@ -45,11 +61,10 @@ class Engine(Section):
     """Image by accelerator kind: what is not in it cannot be asked for."""
     ARCHITECTURES: ClassVar[Mapping[Kind, Sequence[Architecture]]]
     """What each of the images is built for."""
+    PROTOCOL: ClassVar[Protocol] = "openai"
 
     name: Name
     """Also the model name in the OpenAI API, and the name of its Service."""
-    model: Name
-    """One of `models`."""
     cluster: Name
     """One of `clusters`."""
     accelerator: AcceleratorRequest = AcceleratorRequest()
@@ -60,10 +75,27 @@ class Engine(Section):
     """0 keeps everything but the pods."""
     resources: Resources = Resources(cpu="4", memory="16Gi")
     """CPU and memory of one replica."""
-    startup_seconds: PositiveInt = Field(default=900, le=24 * 3600)
-    """How long loading may take before the container is restarted."""
+    priority: Priority = "normal"
+    """Who comes first where there is no room for all: a `high` one makes `batch` and `normal` ones leave."""
+    startup_seconds: PositiveInt | None = Field(default=None, le=24 * 3600)
+    """How long loading may take before the container is restarted; 240, and 16 more per GiB of `size` of its models,
+    when not set."""
+    drain_seconds: PositiveInt = Field(default=120, le=3600)
+    """Time that running requests get to end when a replica is asked to stop; those that take longer are cut off."""
+    clients: tuple[Name, ...] = Field(default=(), examples=[["evaluation"]])
+    """Namespaces whose pods may send requests, beside the gateway's."""
     extra_args: tuple[Argument, ...] = ()
     """Arguments for the server, behind ours. llama.cpp takes a flag and its value as two of them."""
+
+    @property
+    def uses(self) -> Mapping[tuple[str | int, ...], Name]:
+        """Models that it loads, by the place in its settings that names them."""
+        return {}
+
+    @property
+    def loads(self) -> Sequence[Name]:
+        """Names of the models that it loads, each once."""
+        return tuple(dict.fromkeys(self.uses.values()))
 
     @property
     def lora_adapters(self) -> Sequence[Adapter]:
@@ -71,18 +103,49 @@ class Engine(Section):
         return ()
 
     @property
+    def reads(self) -> Sequence[Name]:
+        """All models that it must be able to read: those that it loads, and its adapters."""
+        return (*self.loads, *(one.model for one in self.lora_adapters if one.model))
+
+    @property
     def loads_adapters(self) -> bool:
         """Whether operators may load others while it runs."""
         return False
 
     @property
-    @abstractmethod
     def streams(self) -> bool:
-        """Whether it reads its model from the object store itself."""
+        """Whether it reads its models from the object store itself."""
+        return False
+
+    @property
+    def key_variable(self) -> str | None:
+        """The variable in which its server takes the key that requests must show; None where it asks for none."""
+        return None
 
     @abstractmethod
-    def workload(self, model_path: str) -> Workload:
-        """How to serve the model at `model_path`: an `s3://` URI to stream from, or a local directory."""
+    def workload(self, models: Mapping[Name, str]) -> Workload:
+        """How to serve `models`: each is an `s3://` URI to stream from, or a local directory."""
+
+
+class ModelEngine(Engine):
+    """Settings of an engine with one model, which the gateway can serve."""
+
+    KEY_VARIABLE: ClassVar[str]
+
+    model: Name
+    """One of `models`."""
+    api_key: bool = True
+    """Answer only requests that show the engine's key, which the gateway has; see docs/operations.md."""
+
+    @property
+    def uses(self) -> Mapping[tuple[str | int, ...], Name]:
+        """Its one model."""
+        return {("model",): self.model}
+
+    @property
+    def key_variable(self) -> str | None:
+        """As its settings say."""
+        return self.KEY_VARIABLE if self.api_key else None
 
 
 def option(flag: str, value: object) -> tuple[str, ...]:

@@ -1,23 +1,33 @@
 """llama.cpp: GGUF models on CPU, CUDA and ROCm."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import PositiveInt, StringConstraints
 
-from components.engines.engine import Engine, Workload, option
+from components.engines.engine import ModelEngine, Workload, option
 from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES
-from components.section import rule
+from components.section import Name, rule
 
 PORT = 8080
 ALL_LAYERS = 999
 """More layers than any model has: llama.cpp puts all of them on the GPU."""
+DRAIN = f"""\
+busy() {{
+    curl -sf -H "Authorization: Bearer $LLAMA_API_KEY" http://localhost:{PORT}/metrics |
+        grep -Eq '^llamacpp:requests_(processing|deferred) [1-9]'
+}}
+while busy; do sleep 0.5; done
+"""
+"""Asked to stop, it would drop the requests that it has. Its images have curl for their own health check."""
 
 
-class LlamaCpp(Engine):
+class LlamaCpp(ModelEngine):
     """llama.cpp's OpenAI-compatible server; reads one GGUF file from the node's cache."""
 
     IMAGES = LLAMACPP
     ARCHITECTURES = LLAMACPP_ARCHITECTURES
+    KEY_VARIABLE = "LLAMA_API_KEY"
 
     kind: Literal["llamacpp"]
     """Which engine."""
@@ -34,17 +44,12 @@ class LlamaCpp(Engine):
     memory_map: bool = True
     """Map the file instead of reading it; switch it off on unified memory such as Strix Halo."""
 
-    @property
-    def streams(self) -> bool:
-        """It maps a file."""
-        return False
-
-    def workload(self, model_path: str) -> Workload:
+    def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in `llama-server --help`, each of which `tests/hosts/test_inference.py` tries."""
         return Workload(
             image=self.IMAGES[self.accelerator.kind],
             args=(
-                *option("--model", f"{model_path}/{self.file}"),
+                *option("--model", f"{models[self.model]}/{self.file}"),
                 *option("--alias", self.name),
                 *option("--host", "0.0.0.0"),
                 *option("--port", PORT),
@@ -55,7 +60,8 @@ class LlamaCpp(Engine):
                 *option("--load-mode", None if self.memory_map else "none"),
                 *self.extra_args,
             ),
-            port=PORT,
+            ports={"http": PORT},
             health="/health",
             metrics="/metrics",
+            drain=("sh", "-c", DRAIN),
         )

@@ -6,7 +6,7 @@ from typing import Self
 
 from components.cluster.settings import ModelCache
 from components.engines.engine import Engine
-from components.section import byte_count
+from components.section import Name, byte_count
 from components.storage import program
 from components.storage.model import Model
 from components.storage.object_store import ObjectStore
@@ -15,17 +15,17 @@ from components.workload.spec import Claim, Container, Resources, Scratch, Secre
 MODELS = "/models"
 CACHE_CLAIM = "model-cache"
 """The claim on the directory that engines of a node share, in their namespace."""
-HELD = "/held/held"
-"""Appears when the pod's own container holds the model in that directory."""
+HELD = "/held"
+"""A file of each model appears there when the pod's own container holds it in that directory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loading:
-    """What an engine's pod has for its model."""
+    """What an engine's pod has for its models."""
 
-    path: str
-    """What the engine is told: an `s3://` URI, or a directory."""
-    before: Sequence[Container]
+    paths: Mapping[Name, str] = field(default_factory=dict[Name, str])
+    """By model what the engine is told: an `s3://` URI, or a directory."""
+    before: Sequence[Container] = ()
     """Init containers, in their order."""
     volumes: Mapping[str, Volume] = field(default_factory=dict[str, Volume])
     mounts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -43,20 +43,26 @@ class Loading:
         )
 
 
-def loading(engine: Engine, model: Model, store: ObjectStore, cache: ModelCache | None, image: str) -> Loading:
+def loading(
+    engine: Engine, models: Sequence[Model], store: ObjectStore, cache: ModelCache | None, image: str
+) -> Loading:
     """As the engine's settings say; never from a model that is not complete, or not what it was when verified."""
+    if not models:
+        return Loading()
     if engine.streams:
-        return _streamed(engine, model, store, image)
+        return _streamed(engine, models, store, image)
     if cache:
-        return _shared(engine, model, store, cache, image)
-    return _own(engine, model, store, image)
+        return _shared(engine, models, store, cache, image)
+    return _own(engine, models, store, image)
 
 
-def _streamed(engine: Engine, model: Model, store: ObjectStore, image: str) -> Loading:
-    check = _program(engine, store, image, ("check", store.uri(model)))
+def _streamed(engine: Engine, models: Sequence[Model], store: ObjectStore, image: str) -> Loading:
     return Loading(
-        path=store.uri(model),
-        before=[check],
+        paths={model.name: store.uri(model) for model in models},
+        before=[
+            _program(_nth("model", number), engine, store, image, ("check", store.uri(model)))
+            for number, model in enumerate(models, start=1)
+        ],
         volumes={**program.VOLUMES, **store.volumes()},
         mounts=store.mounts(),
         env=store.environment(),
@@ -64,41 +70,39 @@ def _streamed(engine: Engine, model: Model, store: ObjectStore, image: str) -> L
     )
 
 
-def _own(engine: Engine, model: Model, store: ObjectStore, image: str) -> Loading:
-    fill = _program(engine, store, image, ("cache", store.uri(model), MODELS), mounts={MODELS: "models"})
-    # A tenth more than the model: file systems keep some for themselves.
-    size = f"{-(-byte_count(model.size) * 11 // 10 // 2**20)}Mi"
+def _own(engine: Engine, models: Sequence[Model], store: ObjectStore, image: str) -> Loading:
+    # A tenth more than the models: file systems keep some for themselves.
+    size = f"{-(-sum(byte_count(model.size) for model in models) * 11 // 10 // 2**20)}Mi"
     return Loading(
-        path=f"{MODELS}/{model.prefix}",
-        before=[fill],
+        paths=_directories(models),
+        before=[
+            _program(
+                _nth("model", number),
+                engine,
+                store,
+                image,
+                ("cache", store.uri(model), MODELS),
+                mounts={MODELS: "models"},
+            )
+            for number, model in enumerate(models, start=1)
+        ],
         volumes={**program.VOLUMES, **store.volumes(), "models": Scratch(size=size)},
         mounts={MODELS: "models"},
     )
 
 
-def _shared(engine: Engine, model: Model, store: ObjectStore, cache: ModelCache, image: str) -> Loading:
-    """A container that goes on beside the engine says for as long as the pod lives that the model is in use."""
-    hold = Container(
-        name="hold",
-        image=image,
-        command=("python", "-m", "sync.hold"),
-        args=(MODELS, model.prefix, HELD),
-        env=program.ENVIRONMENT,
-        resources=Resources(cpu="10m", memory="32Mi", cpu_limit="1", memory_limit="64Mi"),
-        mounts={**program.MOUNTS, MODELS: "models", "/held": "held"},
-        sidecar=True,
-    )
-    limit, held = f"--limit={byte_count(cache.size)}", f"--held={HELD}"
-    fill = _program(
-        engine,
-        store,
-        image,
-        ("cache", store.uri(model), MODELS, limit, held),
-        mounts={MODELS: "models", "/held": "held"},
-    )
+def _shared(engine: Engine, models: Sequence[Model], store: ObjectStore, cache: ModelCache, image: str) -> Loading:
+    """Containers that go on beside the engine say for as long as the pod lives that its models are in use."""
+    mounts = {MODELS: "models", HELD: "held"}
+    before: list[Container] = []
+    for number, model in enumerate(models, start=1):
+        held = f"{HELD}/{number}"
+        before.append(_hold(_nth("hold", number), model, held, image, mounts))
+        args = ("cache", store.uri(model), MODELS, f"--limit={byte_count(cache.size)}", f"--held={held}")
+        before.append(_program(_nth("model", number), engine, store, image, args, mounts=mounts))
     return Loading(
-        path=f"{MODELS}/{model.prefix}",
-        before=[hold, fill],
+        paths=_directories(models),
+        before=before,
         volumes={
             **program.VOLUMES,
             **store.volumes(),
@@ -109,11 +113,38 @@ def _shared(engine: Engine, model: Model, store: ObjectStore, cache: ModelCache,
     )
 
 
+def _hold(name: str, model: Model, held: str, image: str, mounts: Mapping[str, str]) -> Container:
+    return Container(
+        name=name,
+        image=image,
+        command=("python", "-m", "sync.hold"),
+        args=(MODELS, model.prefix, held),
+        env=program.ENVIRONMENT,
+        resources=Resources(cpu="10m", memory="32Mi", cpu_limit="1", memory_limit="64Mi"),
+        mounts={**program.MOUNTS, **mounts},
+        sidecar=True,
+    )
+
+
+def _directories(models: Sequence[Model]) -> dict[Name, str]:
+    return {model.name: f"{MODELS}/{model.prefix}" for model in models}
+
+
+def _nth(what: str, number: int) -> str:
+    """Name of a container: `model`, `model-2` and so on."""
+    return what if number == 1 else f"{what}-{number}"
+
+
 def _program(
-    engine: Engine, store: ObjectStore, image: str, args: Sequence[str], mounts: Mapping[str, str] | None = None
+    name: str,
+    engine: Engine,
+    store: ObjectStore,
+    image: str,
+    args: Sequence[str],
+    mounts: Mapping[str, str] | None = None,
 ) -> Container:
     return Container(
-        name="model",
+        name=name,
         image=image,
         command=("python", "-m", "sync"),
         args=args,

@@ -1,18 +1,40 @@
 """From any engine to the objects that serve it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
 from components.accelerators import ACCELERATOR_LABEL, ACCELERATORS, PRODUCT_LABEL, SHARED_LABEL
 from components.cluster.settings import ClusterSettings
 from components.engines.adapters import DIRECTORY, VOLUME, VOLUMES, Origin, bring
-from components.engines.engine import Engine, Workload
+from components.engines.engine import FILES, Engine, Workload
 from components.engines.loading import Loading, loading
+from components.engines.priorities import priority_class
+from components.section import byte_count
 from components.storage.model import Model
 from components.storage.object_store import ObjectStore
 from components.workload.application import Application, Server
-from components.workload.spec import Container, Health, Peer, Placement, Pod, Scratch, Volume
+from components.workload.pod import DRAIN_SECONDS
+from components.workload.spec import (
+    ConfigFiles,
+    Container,
+    Health,
+    Peer,
+    Placement,
+    Pod,
+    Scratch,
+    SecretKey,
+    Update,
+    Volume,
+)
+
+KEY = "key"
+READY_SECONDS = 240
+"""For a start, beside reading the model."""
+READ_RATE = 2**26
+"""Bytes a second that any store, disk or network should give: 64 MiB."""
+ENDING_SECONDS = 15
+"""For a server to end by itself, after its last request."""
 
 
 class InferenceService(pulumi.ComponentResource):
@@ -22,7 +44,7 @@ class InferenceService(pulumi.ComponentResource):
     """
 
     url: str
-    """In-cluster base URL of the OpenAI API, for example `http://legal.inference:8000/v1`."""
+    """In-cluster base URL: of an OpenAI API for example `http://legal.inference:8000/v1`."""
 
     def __init__(
         self,
@@ -36,15 +58,17 @@ class InferenceService(pulumi.ComponentResource):
         clients: tuple[str, ...],
         program_image: str,
         origin: Origin,
+        update: Update,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make it.
 
         `clients` are the namespaces whose pods may send requests, `program_image` is what our own program runs in, and
-        `origin` is for adapters from elsewhere.
+        `origin` is for adapters from elsewhere. An engine with a key finds it in the Secret `key_secret(NAME)`.
         """
         super().__init__("inference:engines:InferenceService", name, None, opts)
-        loaded = loading(engine, models[engine.model], store, cluster.cache, program_image)
+        loads = [models[one] for one in engine.loads]
+        loaded = loading(engine, loads, store, cluster.cache, program_image)
         if engine.lora_adapters or engine.loads_adapters:
             brought = bring(
                 engine.lora_adapters,
@@ -54,28 +78,55 @@ class InferenceService(pulumi.ComponentResource):
                 image=program_image,
                 origin=origin,
                 runtime=engine.loads_adapters,
+                engine_key=_key(engine),
             )
             loaded = loaded.also(brought, volumes=VOLUMES, mounts={DIRECTORY: VOLUME})
-        workload = engine.workload(loaded.path)
+        workload = engine.workload(loaded.paths)
         server = Server(
             name=engine.name,
             part="engine",
             pod=Pod(
                 init_containers=loaded.before,
-                containers=[_serve(engine, workload, loaded)],
-                volumes={**loaded.volumes, **_volumes(workload)},
+                containers=[_serve(engine, workload, loaded, startup_seconds(engine, loads))],
+                volumes={**loaded.volumes, **_volumes(engine, workload)},
                 placement=placement(engine, cluster),
+                grace_seconds=DRAIN_SECONDS + engine.drain_seconds + ENDING_SECONDS,
+                priority=priority_class(engine.priority),
             ),
-            ports={"http": workload.port},
-            clients=[Peer(port=workload.port, namespace=client) for client in clients],
-            egress=[store.peer, *origin.peers],
+            ports=workload.ports,
+            clients=[Peer(port=port, namespace=one) for one in clients for port in _asked(workload)],
+            egress=[store.peer, *origin.peers] if engine.reads or origin.peers else (),
             replicas=engine.replicas,
-            # A new pod beside the old one would wait for a GPU that only the old one can free.
-            update="in-place" if engine.accelerator.gpus else "surge",
+            update=update,
+            files=workload.files,
+            prepare_seconds=sum(_seconds(model) for model in loads),
         )
         Application(name, server, namespace=namespace, opts=pulumi.ResourceOptions(parent=self))
-        self.url = f"http://{engine.name}.{namespace}:{workload.port}/v1"
+        base = f"http://{engine.name}.{namespace}:{workload.ports['http']}"
+        self.url = f"{base}/v1" if engine.PROTOCOL == "openai" else base
         self.register_outputs({"url": self.url})
+
+
+def key_secret(engine: str) -> str:
+    """The Secret with the key that the engine's requests must show, below `KEY`."""
+    return f"{engine}-api-key"
+
+
+def _key(engine: Engine) -> SecretKey | None:
+    return SecretKey(secret=key_secret(engine.name), key=KEY) if engine.key_variable else None
+
+
+def startup_seconds(engine: Engine, models: Sequence[Model]) -> int:
+    """As its settings say, or long enough to read all of its models."""
+    return engine.startup_seconds or READY_SECONDS + sum(_seconds(model) for model in models)
+
+
+def _seconds(model: Model) -> int:
+    return -(-byte_count(model.size) // READ_RATE)
+
+
+def _asked(workload: Workload) -> Sequence[int]:
+    return [port for name, port in workload.ports.items() if name != "metrics"]
 
 
 def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
@@ -101,26 +152,39 @@ def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
     )
 
 
-def _serve(engine: Engine, workload: Workload, loaded: Loading) -> Container:
+def _serve(engine: Engine, workload: Workload, loaded: Loading, startup: int) -> Container:
     resource = ACCELERATORS[engine.accelerator.kind].resource
+    key = _key(engine)
     shared_memory = {"/dev/shm": "shared-memory"} if workload.shared_memory else {}
+    files = {FILES: "files"} if workload.files else {}
     return Container(
         name="engine",
         image=workload.image,
+        command=workload.command,
         args=workload.args,
         env={**workload.env, **loaded.env},
-        secret_env=loaded.secret_env,
-        ports={"http": workload.port},
-        mounts={"/tmp": "scratch", "/scratch": "scratch", **loaded.mounts, **shared_memory},
-        read_only=tuple(loaded.mounts),
-        health=Health(path=workload.health, port=workload.port, startup_seconds=engine.startup_seconds),
+        secret_env={**loaded.secret_env, **({engine.key_variable: key} if engine.key_variable and key else {})},
+        ports=workload.ports,
+        mounts={"/tmp": "scratch", "/scratch": "scratch", **loaded.mounts, **shared_memory, **files},
+        read_only=(*loaded.mounts, *files),
+        health=Health(
+            path=workload.alive or workload.health,
+            ready_path=workload.health,
+            port=workload.ports["http"],
+            startup_seconds=startup,
+            starts_ready=True,
+        ),
         resources=engine.resources,
         devices={resource: engine.accelerator.count} if resource else {},
+        writable_root=workload.writable_root,
+        drain=workload.drain,
     )
 
 
-def _volumes(workload: Workload) -> dict[str, Volume]:
-    scratch: dict[str, Volume] = {"scratch": Scratch(size="20Gi")}
+def _volumes(engine: Engine, workload: Workload) -> dict[str, Volume]:
+    volumes: dict[str, Volume] = {"scratch": Scratch(size="20Gi")}
     if workload.shared_memory:
-        scratch["shared-memory"] = Scratch(size=workload.shared_memory, memory=True)
-    return scratch
+        volumes["shared-memory"] = Scratch(size=workload.shared_memory, memory=True)
+    if workload.files:
+        volumes["files"] = ConfigFiles(config_map=f"{engine.name}-config")
+    return volumes

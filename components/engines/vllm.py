@@ -1,24 +1,26 @@
 """vLLM: high-throughput LLM serving on CUDA and ROCm."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
 from components.accelerators import AcceleratorRequest
 from components.engines.adapters import CONFIG, Adapter, Rank
-from components.engines.engine import Engine, LoadingKind, Workload, option
+from components.engines.engine import LoadingKind, ModelEngine, Workload, option
 from components.engines.versions import VLLM, VLLM_ARCHITECTURES
+from components.section import Name
 
 PORT = 8000
 HOME = "/scratch/home"
 
 
-class Vllm(Engine):
+class Vllm(ModelEngine):
     """vLLM's OpenAI-compatible server."""
 
     IMAGES = VLLM
     ARCHITECTURES = VLLM_ARCHITECTURES
+    KEY_VARIABLE = "VLLM_API_KEY"
 
     kind: Literal["vllm"]
     """Which engine."""
@@ -52,12 +54,12 @@ class Vllm(Engine):
         """As its settings say."""
         return self.loading == "stream"
 
-    def workload(self, model_path: str) -> Workload:
+    def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in `vllm serve --help`."""
         return Workload(
             image=self.IMAGES[self.accelerator.kind],
             args=(
-                model_path,
+                models[self.model],
                 *(["--load-format=runai_streamer"] if self.streams else []),
                 f"--served-model-name={self.name}",
                 "--host=0.0.0.0",
@@ -65,10 +67,12 @@ class Vllm(Engine):
                 f"--tensor-parallel-size={self.accelerator.count}",
                 f"--gpu-memory-utilization={self.gpu_memory_utilization:g}",
                 *option("--max-model-len", self.context_length),
+                # After SIGTERM it takes no more requests, and ends those that it has.
+                f"--shutdown-timeout={self.drain_seconds}",
                 *self._lora_flags(),
                 *self.extra_args,
             ),
-            port=PORT,
+            ports={"http": PORT},
             health="/health",
             metrics="/metrics",
             env={

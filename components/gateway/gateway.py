@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -18,16 +19,31 @@ from components.workload.spec import ConfigFiles, Container, Health, Peer, Place
 
 NAMESPACE = "gateway"
 PORT = 4000
-CONFIG = "litellm-config"
 KEYS = "gateway-keys"
 MASTER_KEY = "LITELLM_MASTER_KEY"
 WEB_KEY = "WEBUI_SECRET_KEY"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """An engine as the gateway sees it."""
+
+    url: str
+    """In-cluster base URL of its OpenAI API."""
+    engine: str
+    key: pulumi.Output[str] | None = None
+    """What its requests must show; None where it takes any."""
+
+    @property
+    def key_variable(self) -> str:
+        """What the key is called among the gateway's variables."""
+        return f"ENGINE_KEY_{self.engine.upper().replace('-', '_')}"
+
+
 class GatewayService(pulumi.ComponentResource):
     """The gateway of one cluster.
 
-    `engines` are the in-cluster base URLs by model name; `engine_peers` what its pods must reach.
+    `backends` are what requests go on to, by the model that they name; `engine_peers` what its pods must reach.
     """
 
     url: str
@@ -42,7 +58,7 @@ class GatewayService(pulumi.ComponentResource):
         name: str,
         settings: Gateway,
         *,
-        engines: Mapping[str, str],
+        backends: Mapping[str, Backend],
         engine_peers: tuple[Peer, ...],
         quota: Quota,
         taints: tuple[str, ...] = (),
@@ -50,6 +66,7 @@ class GatewayService(pulumi.ComponentResource):
     ) -> None:
         super().__init__("inference:gateway:GatewayService", name, None, opts)
         self._name, self._settings, self._peers = name, settings, engine_peers
+        self._engine_keys = {one.key_variable: one.key for one in backends.values() if one.key is not None}
         self._placement = Placement(taints=taints)
         parent = pulumi.ResourceOptions(parent=self)
         chat = settings.open_webui
@@ -63,8 +80,7 @@ class GatewayService(pulumi.ComponentResource):
         )
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
         self.master_key = self._keys(parent)
-        configuration = litellm_configuration(engines)
-        self._config_map(configuration)
+        configuration = litellm_configuration(backends)
         if chat:
             chat_volume_claim(f"{name}-chat-data", chat, namespace=NAMESPACE, opts=self._child)
         sidecar = chat is not None and chat.placement == "sidecar"
@@ -84,18 +100,10 @@ class GatewayService(pulumi.ComponentResource):
         kubernetes.core.v1.Secret(
             f"{self._name}-keys",
             metadata={"name": KEYS, "namespace": NAMESPACE},
-            string_data={MASTER_KEY: key, WEB_KEY: web.result},
+            string_data={MASTER_KEY: key, WEB_KEY: web.result, **self._engine_keys},
             opts=self._child,
         )
         return key
-
-    def _config_map(self, configuration: str) -> None:
-        kubernetes.core.v1.ConfigMap(
-            f"{self._name}-litellm-config",
-            metadata={"name": CONFIG, "namespace": NAMESPACE},
-            data={"config.yaml": configuration},
-            opts=self._child,
-        )
 
     def _litellm(self, configuration: str, sidecar: OpenWebUiSettings | None) -> None:
         server = Server(
@@ -104,7 +112,7 @@ class GatewayService(pulumi.ComponentResource):
             pod=Pod(
                 containers=[self._litellm_container(), *([self._chat(sidecar, "127.0.0.1")] if sidecar else [])],
                 volumes={
-                    "config": ConfigFiles(config_map=CONFIG),
+                    "config": ConfigFiles(config_map="litellm-config"),
                     "scratch": Scratch(size="1Gi"),
                     **(chat_volume() if sidecar else {}),
                 },
@@ -116,7 +124,7 @@ class GatewayService(pulumi.ComponentResource):
             egress=self._peers,
             replicas=self._settings.litellm.replicas,
             update="recreate" if sidecar else "surge",
-            restart_on={"config": configuration},
+            files={"config.yaml": configuration},
         )
         Application(f"{self._name}-litellm", server, namespace=NAMESPACE, opts=self._child)
 
@@ -126,7 +134,7 @@ class GatewayService(pulumi.ComponentResource):
             image=LITELLM,
             args=("--config", "/config/config.yaml", "--port", str(PORT)),
             env={"HOME": "/tmp", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"},
-            secret_env={MASTER_KEY: SecretKey(secret=KEYS, key=MASTER_KEY)},
+            secret_env={key: SecretKey(secret=KEYS, key=key) for key in (MASTER_KEY, *self._engine_keys)},
             ports={"http": PORT},
             mounts={"/config": "config", "/tmp": "scratch"},
             health=Health(path="/health/liveliness", ready_path="/health/readiness", port=PORT),
@@ -163,12 +171,19 @@ def _named(ports: Mapping[str, int | None]) -> dict[str, int]:
     return {name: port for name, port in ports.items() if port}
 
 
-def litellm_configuration(engines: Mapping[str, str]) -> str:
-    """LiteLLM's configuration: each engine under its own name. JSON, which is YAML too."""
+def litellm_configuration(backends: Mapping[str, Backend]) -> str:
+    """LiteLLM's configuration: each backend under its own name. JSON, which is YAML too."""
     models = [
-        # The engines behind it take any key; only the gateway may reach them.
-        {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_base": url, "api_key": "none"}}
-        for name, url in sorted(engines.items())
+        {
+            "model_name": name,
+            "litellm_params": {
+                "model": f"openai/{name}",
+                "api_base": backend.url,
+                # Its client sends one in any case.
+                "api_key": "none" if backend.key is None else f"os.environ/{backend.key_variable}",
+            },
+        }
+        for name, backend in sorted(backends.items())
     ]
     general = {"master_key": f"os.environ/{MASTER_KEY}"}
     return json.dumps({"model_list": models, "general_settings": general}, indent=2)

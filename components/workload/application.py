@@ -31,8 +31,17 @@ class Server:
     """Where it may connect to, beside DNS."""
     replicas: int = 1
     update: Update = "surge"
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Text by file name, in the ConfigMap `config_map`; another one needs a restart."""
     restart_on: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Content by name that needs a restart when it changes, such as mounted configuration."""
+    """Other content by name that needs a restart when it changes."""
+    prepare_seconds: int = 0
+    """What init containers may take before the server's own start, at most."""
+
+    @property
+    def config_map(self) -> str:
+        """Name of the ConfigMap with its `files`."""
+        return f"{self.name}-config"
 
 
 class Application(pulumi.ComponentResource):
@@ -53,7 +62,8 @@ class Application(pulumi.ComponentResource):
         policy = self._network_policy()
         if server.replicas > 1:
             self._disruption_budget()
-        self._deployment(pulumi.ResourceOptions(parent=self, depends_on=[account, policy]))
+        files = [self._config_map()] if server.files else []
+        self._deployment(pulumi.ResourceOptions(parent=self, depends_on=[account, policy, *files]))
         self.service = self._service()
         if server.node_ports:
             self._node_port_service()
@@ -74,14 +84,15 @@ class Application(pulumi.ComponentResource):
         if self._server.replicas > 1:
             pod["topology_spread_constraints"] = [_spread(self._labels)]
         writable_roots = [one.writable_root for one in self._server.pod.containers if one.writable_root]
-        restart_on = {f"inference/{what}": digest(content) for what, content in self._server.restart_on.items()}
+        content = {**self._server.files, **self._server.restart_on}
+        restart_on = {f"inference/{what}": digest(text) for what, text in content.items()}
         kubernetes.apps.v1.Deployment(
             self._name,
             metadata=self._metadata(exceptions(("CKV_K8S_22", reason) for reason in writable_roots)),
             spec={
                 "replicas": self._server.replicas,
                 "revision_history_limit": 3,
-                "progress_deadline_seconds": _progress_deadline(self._server.pod),
+                "progress_deadline_seconds": _progress_deadline(self._server),
                 "selector": {"match_labels": self._labels},
                 "strategy": _strategy(self._server.update),
                 "template": {
@@ -90,6 +101,14 @@ class Application(pulumi.ComponentResource):
                 },
             },
             opts=opts,
+        )
+
+    def _config_map(self) -> kubernetes.core.v1.ConfigMap:
+        return kubernetes.core.v1.ConfigMap(
+            f"{self._name}-config",
+            metadata={**self._metadata(), "name": self._server.config_map},
+            data=self._server.files,
+            opts=self._child,
         )
 
     def _service(self) -> kubernetes.core.v1.Service:
@@ -169,9 +188,10 @@ def _strategy(update: Update) -> kubernetes.apps.v1.DeploymentStrategyArgsDict:
     return {"type": "RollingUpdate", "rolling_update": {"max_surge": surge, "max_unavailable": unavailable}}
 
 
-def _progress_deadline(pod: Pod) -> int:
+def _progress_deadline(server: Server) -> int:
     """A rollout has failed when the slowest start is over, with 5 minutes for pulling images."""
-    return 300 + max((container.health.startup_seconds for container in pod.containers if container.health), default=0)
+    starts = (container.health.startup_seconds for container in server.pod.containers if container.health)
+    return 300 + server.prepare_seconds + max(starts, default=0)
 
 
 def _spread(selector: Mapping[str, str]) -> kubernetes.core.v1.TopologySpreadConstraintArgsDict:

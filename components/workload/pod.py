@@ -24,6 +24,7 @@ def pod_spec(pod: Pod, *, restart: str | None = None) -> kubernetes.core.v1.PodS
         "init_containers": [_container(container) for container in pod.init_containers],
         "node_selector": dict(placement.node_selector),
         "restart_policy": restart,
+        "priority_class_name": pod.priority,
         "runtime_class_name": placement.runtime_class,
         "security_context": _identity(placement),
         "termination_grace_period_seconds": pod.grace_seconds,
@@ -68,15 +69,17 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
             "read_only_root_filesystem": not container.writable_root,
             "capabilities": {"drop": ["ALL"]},
         },
-        "lifecycle": _drain() if container.ports else None,
+        "lifecycle": _drain(container) if container.ports else None,
         "restart_policy": "Always" if container.sidecar else None,
         # Why a container ended is then in the pod's status, not only in its log.
         "termination_message_policy": "FallbackToLogsOnError",
     }
     if health := container.health:
         failures = ceil(health.startup_seconds / 10)
-        fields["startup_probe"] = _probe(health, health.path, period=10, failures=failures)
-        fields["readiness_probe"] = _probe(health, health.ready_path or health.path, period=5, failures=3)
+        ready = health.ready_path or health.path
+        started = ready if health.starts_ready else health.path
+        fields["startup_probe"] = _probe(health, started, period=10, failures=failures)
+        fields["readiness_probe"] = _probe(health, ready, period=5, failures=3)
         fields["liveness_probe"] = _probe(health, health.path, period=20, failures=3)
     return stated(fields)
 
@@ -111,7 +114,11 @@ def _resources(container: Container) -> kubernetes.core.v1.ResourceRequirementsA
     }
 
 
-def _drain() -> kubernetes.core.v1.LifecycleArgsDict:
+def _drain(container: Container) -> kubernetes.core.v1.LifecycleArgsDict:
+    if container.drain:
+        # One handler a container: who waits in a shell of the image's own sleeps there first.
+        wait = ["sh", "-c", f'sleep {DRAIN_SECONDS}; exec "$@"', "drain", *container.drain]
+        return {"pre_stop": {"exec_": {"command": wait}}}
     # The kubelet's own sleep needs no shell in the image (Kubernetes 1.30 and later).
     return {"pre_stop": {"sleep": {"seconds": DRAIN_SECONDS}}}
 

@@ -90,6 +90,8 @@ class Health:
     port: int
     ready_path: str | None = None
     """Path of the readiness probe where it differs."""
+    starts_ready: bool = False
+    """Its start is over when it is ready, not when it is alive."""
     startup_seconds: int = 120
     """How long the first answer may take before the container is restarted."""
     tls: bool = False
@@ -117,6 +119,8 @@ class Container:
     """Extended resources, for example `{"nvidia.com/gpu": 1}`."""
     writable_root: str | None = None
     """Why its root must be writable: an exception, shown on the object."""
+    drain: Sequence[str] = ()
+    """Command that returns when no request is left: it is asked to stop only then."""
     sidecar: bool = False
     """Among the init containers: begun in its turn, and kept running beside what follows until the pod ends."""
 
@@ -143,6 +147,8 @@ class Pod:
     placement: Placement = field(default_factory=Placement)
     grace_seconds: int = 60
     """Time that running requests get when the pod is asked to stop."""
+    priority: str | None = None
+    """Its PriorityClass."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,12 +20,14 @@ _Misfit = tuple[Place, str]
 
 def name_what_exists(draft: Draft) -> Iterator[Problem]:
     """Models and clusters."""
-    for key, section in (("model", draft.models), ("cluster", draft.clusters)):
-        known = names(section)
-        for place, engine in readable(draft.engines, key) if known is not None else ():
-            name: str = getattr(engine, key)
-            if name not in (known or ()):
-                yield Problem(place=(*place, key), message=f'"{name}" is not a {key}{there_are(name, known or ())}')
+    clusters, models = names(draft.clusters), names(draft.models)
+    for place, engine in readable(draft.engines, "cluster"):
+        if clusters is not None and engine.cluster not in clusters:
+            message = f'"{engine.cluster}" is not a cluster{there_are(engine.cluster, clusters)}'
+            yield Problem(place=(*place, "cluster"), message=message)
+    for place, name in _used(draft):
+        if models is not None and name not in models:
+            yield Problem(place=place, message=f'"{name}" is not a model{there_are(name, models)}')
 
 
 def name_adapters_that_exist(draft: Draft) -> Iterator[Problem]:
@@ -51,15 +53,23 @@ def name_adapters_that_exist(draft: Draft) -> Iterator[Problem]:
 def keep_their_model(draft: Draft) -> Iterator[Problem]:
     """What is being deleted cannot be served."""
     doomed = {model.name for _, model in readable(draft.models, "name", "purge") if model.purge}
-    for place, engine in readable(draft.engines, "model"):
-        if engine.model in doomed:
-            message = f'"{engine.model}" is to be purged; remove the engine, or the purge'
-            yield Problem(place=(*place, "model"), message=message)
+    for place, name in _used(draft):
+        if name in doomed:
+            message = f'"{name}" is to be purged; remove the engine, or the purge'
+            yield Problem(place=place, message=message)
     for place, engine in readable(draft.engines, "adapters", "kind"):
         for number, adapter in enumerate(engine.lora_adapters):
             if adapter.model in doomed:
                 message = f'"{adapter.model}" is to be purged; remove the adapter, or the purge'
                 yield Problem(place=(*place, "adapters", number, "model"), message=message)
+
+
+def _used(draft: Draft) -> Iterator[tuple[Place, str]]:
+    """Every model that an engine loads, where its settings name it."""
+    for part in draft.engines or ():
+        for keys, name in part.value.uses.items() if part.value and part.knows("kind") else ():
+            if part.knows(str(keys[0])):
+                yield (*part.place, *keys), name
 
 
 def have_an_image(draft: Draft) -> Iterator[Problem]:
@@ -75,8 +85,10 @@ def find_their_file(draft: Draft) -> Iterator[Problem]:
     """llama.cpp reads one file, which must be among those that are kept of the model."""
     models = {model.name: model for _, model in readable(draft.models, "name", "files")}
     for place, engine in readable(draft.engines, "file", "model", "kind"):
+        if not isinstance(engine, LlamaCpp):
+            continue
         model = models.get(engine.model)
-        if isinstance(engine, LlamaCpp) and model and not any(fnmatchcase(engine.file, one) for one in model.files):
+        if model and not any(fnmatchcase(engine.file, one) for one in model.files):
             message = f'"{engine.file}" is not among the files of "{model.name}": {listed(model.files)}'
             yield Problem(place=(*place, "file"), message=message)
 

@@ -308,7 +308,7 @@ def test_llama_cpp_knows_every_flag_that_an_engine_may_give_it(server_image: ima
         slots=2,
         memory_map=False,
     )
-    server, arguments = str(tmp_path / "app/llama-server"), asked.workload("/models/tiny").args
+    server, arguments = str(tmp_path / "app/llama-server"), asked.workload({"tiny": "/models/tiny"}).args
     # It ends at --version, once it has read what is in front of that.
     done = subprocess.run([server, *arguments, "--version"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -176,7 +176,7 @@ def test_engines_of_a_node_share_a_cache_that_they_cannot_write(monkeypatch: pyt
     hold, fill = pod["initContainers"]
     assert hold["restartPolicy"] == "Always"
     assert "restartPolicy" not in fill
-    assert [f"--limit={500 * 2**30}", "--held=/held/held"] == fill["args"][3:]
+    assert [f"--limit={500 * 2**30}", "--held=/held/1"] == fill["args"][3:]
     mounts = {one["mountPath"]: one for one in pod["containers"][0]["volumeMounts"]}
     assert mounts["/models"] == {"name": "models", "mountPath": "/models", "readOnly": True}
 

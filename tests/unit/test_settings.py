@@ -27,7 +27,7 @@ def test_the_shipped_settings_have_no_problems(stack: str) -> None:
         ),
         (
             put("engines", 1, "slots", to=1),
-            "inference:engines[1].slots unknown key; there are: name, model, cluster, accelerator, nodeSelector,",
+            "inference:engines[1].slots unknown key; there are: clients, name, cluster, model, kind",
         ),
         (
             put("clusters", 0, "simulated", 0, "acelerator", to={}),
@@ -180,7 +180,7 @@ def test_a_hostile_name_is_refused_and_shown_without_what_a_terminal_or_shell_wo
 
 def test_a_hostile_key_is_shown_without_what_a_terminal_would_act_on() -> None:
     (found,) = told(put("engines", 0, "\x1b[2J$(id)", to=1))
-    assert found.startswith(r'inference:engines[0]["\x1b[2J\x24\x28id\x29"] unknown key; there are: name, model')
+    assert found.startswith(r'inference:engines[0]["\x1b[2J\x24\x28id\x29"] unknown key; there are: name, cluster, model')
 
 
 def test_a_private_key_in_the_place_of_a_public_one_is_not_shown() -> None:

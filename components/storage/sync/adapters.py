@@ -1,6 +1,7 @@
 """LoRA adapters beside an engine: brought before it starts, and loaded or unloaded while it runs."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ ENGINE: Final = "http://127.0.0.1:8000"
 """vLLM in the same pod. What loads adapters there is not for other pods: the gateway does not pass it on."""
 SECONDS: Final = 300
 """That an engine may take to load an adapter."""
+KEY: Final = "ENGINE_API_KEY"
+"""Variable with the key that the engine asks for, if it does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,9 @@ class Shelf:
 
     def _tell(self, url: str, **what: str) -> None:
         try:
-            answer = self.through.request("POST", url, json=what, timeout=SECONDS, retries=False)
+            key = os.environ.get(KEY)
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            answer = self.through.request("POST", url, json=what, headers=headers, timeout=SECONDS, retries=False)
         except HTTPError as problem:
             raise Unusable(f"the engine does not answer at {url}: {problem}") from problem
         if answer.status != 200:
