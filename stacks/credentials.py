@@ -47,6 +47,7 @@ def engine_keys(
                 f"{name}-{engine.name}-api-key",
                 length=40,
                 special=False,
+                keepers={"generation": str(engine.key_generation)},
                 opts=pulumi.ResourceOptions(parent=opts.parent, provider=passwords),
             )
             held = secret(

@@ -7,12 +7,14 @@ import pulumi
 from components.cluster.cluster import Cluster
 from components.engines import AnyEngine
 from components.engines.adapters import Origin
+from components.engines.gpu_memory import estimate
 from components.engines.loading import CACHE_CLAIM
 from components.engines.priorities import priority_classes
 from components.engines.service import InferenceService
 from components.engines.update import update
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import Backend
+from components.storage.model import Model
 from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps
 from components.storage.program import program
 from components.storage.versions import PROGRAM
@@ -63,8 +65,9 @@ class Engines(pulumi.ComponentResource):
         reading = store_keys(name, engines, store, namespace=NAMESPACE, opts=inside)
         keys = engine_keys(name, engines, namespace=NAMESPACE, passwords=foundation.random, opts=inside)
         updates: dict[str, Update] = {engine.name: update(engine, cluster.settings, engines) for engine in engines}
-        _say(cluster.name, [engine.name for engine in engines if updates[engine.name] == "in-place"])
         models = {model.name: model for model in settings.models}
+        _tell_of_updates(cluster.name, [engine.name for engine in engines if updates[engine.name] == "in-place"])
+        _tell_of_memory(cluster.name, engines, models)
         self.urls = {
             engine.name: InferenceService(
                 f"{name}-{engine.name}",
@@ -91,6 +94,7 @@ class Engines(pulumi.ComponentResource):
                 url=self.urls[engine.name],
                 engine=engine.name,
                 key=keys[engine.name].value if engine.name in keys else None,
+                key_generation=engine.key_generation,
             )
             for engine in engines
             if engine.PROTOCOL == "openai"
@@ -126,7 +130,18 @@ def _clients(engine: AnyEngine) -> tuple[str, ...]:
     return (*((GATEWAY_NAMESPACE,) if engine.PROTOCOL == "openai" else ()), *engine.clients)
 
 
-def _say(cluster: str, engines: Sequence[str]) -> None:
+def _tell_of_memory(cluster: str, engines: Sequence[AnyEngine], models: Mapping[str, Model]) -> None:
+    found = {
+        engine.name: estimate(engine.demand, models[name])
+        for engine in engines
+        for name in engine.loads[:1]
+        if engine.demand
+    }
+    if lines := [f"  {engine}: {needed}" for engine, needed in found.items() if needed]:
+        pulumi.log.info("\n".join([f"{cluster}: estimated GPU memory", *lines]))
+
+
+def _tell_of_updates(cluster: str, engines: Sequence[str]) -> None:
     """That a rolling update of these has a gap, since GPUs are what there is none to spare of."""
     if engines:
         pulumi.log.info(

@@ -102,6 +102,13 @@ class NodeAccelerator(Section):
         return byte_count(self.memory) // 2**20 if self.memory else None
 
     @property
+    def part_mib(self) -> int | None:
+        """Memory of what a pod is given, in MiB, if it is known: of the GPU, or of an instance of it."""
+        if isinstance(self.sharing, Mig):
+            return int(self.sharing.profile.partition(".")[2].removesuffix("gb")) * 1024
+        return self.memory_mib
+
+    @property
     def advertised(self) -> int:
         """What the node offers to pods: GPUs, or parts of them; 0 for `cpu`."""
         return 0 if self.kind == "cpu" else self.count * (self.sharing.parts if self.sharing else 1)

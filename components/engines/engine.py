@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
 
 from components.accelerators import AcceleratorRequest, Kind
 from components.engines.adapters import Adapter
+from components.engines.gpu_memory import Demand
 from components.engines.priorities import Priority
 from components.node.settings import Architecture
 from components.section import Labels, Name, Quantity, Section, rule
@@ -82,6 +83,8 @@ class Engine(Section):
     when not set."""
     drain_seconds: PositiveInt = Field(default=120, le=3600)
     """Time that running requests get to end when a replica is asked to stop; those that take longer are cut off."""
+    key_generation: PositiveInt = 1
+    """The next number makes a new key for its requests; its pods and the gateway's restart."""
     clients: tuple[Name, ...] = Field(default=(), examples=[["evaluation"]])
     """Namespaces whose pods may send requests, beside the gateway's."""
     extra_args: tuple[Argument, ...] = ()
@@ -120,6 +123,11 @@ class Engine(Section):
     @property
     def key_variable(self) -> str | None:
         """The variable in which its server takes the key that requests must show; None where it asks for none."""
+        return None
+
+    @property
+    def demand(self) -> Demand | None:
+        """What it asks of its GPUs' memory; None where that is not known."""
         return None
 
     @abstractmethod

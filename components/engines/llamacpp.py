@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import PositiveInt, StringConstraints
 
 from components.engines.engine import ModelEngine, Workload, option
+from components.engines.gpu_memory import Demand
 from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES
 from components.section import Name, rule
 
@@ -43,6 +44,11 @@ class LlamaCpp(ModelEngine):
     """Requests served at the same time, which share the context."""
     memory_map: bool = True
     """Map the file instead of reading it; switch it off on unified memory such as Strix Halo."""
+
+    @property
+    def demand(self) -> Demand:
+        """Weights as they are in the file; the whole context is there from the start."""
+        return Demand(weight_bits=None, tokens=self.context_length, gpus=self.accelerator.gpus)
 
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in `llama-server --help`, each of which `tests/hosts/test_inference.py` tries."""

@@ -99,6 +99,7 @@ class InferenceService(pulumi.ComponentResource):
             replicas=engine.replicas,
             update=update,
             files=workload.files,
+            restart_on={"key": str(engine.key_generation)} if engine.key_variable else {},
             prepare_seconds=sum(_seconds(model) for model in loads),
         )
         Application(name, server, namespace=namespace, opts=pulumi.ResourceOptions(parent=self))

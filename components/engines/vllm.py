@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt
 from components.accelerators import AcceleratorRequest
 from components.engines.adapters import CONFIG, Adapter, Rank
 from components.engines.engine import LoadingKind, ModelEngine, Workload, option
+from components.engines.gpu_memory import Demand
 from components.engines.versions import VLLM, VLLM_ARCHITECTURES
 from components.section import Name
 
@@ -53,6 +54,13 @@ class Vllm(ModelEngine):
     def streams(self) -> bool:
         """As its settings say."""
         return self.loading == "stream"
+
+    @property
+    def demand(self) -> Demand:
+        """One request of the longest context must fit, or it does not start."""
+        return Demand(
+            weight_bits=16, tokens=self.context_length, share=self.gpu_memory_utilization, gpus=self.accelerator.gpus
+        )
 
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in `vllm serve --help`."""

@@ -33,6 +33,7 @@ class Backend:
     engine: str
     key: pulumi.Output[str] | None = None
     """What its requests must show; None where it takes any."""
+    key_generation: int = 1
 
     @property
     def key_variable(self) -> str:
@@ -66,6 +67,8 @@ class GatewayService(pulumi.ComponentResource):
     ) -> None:
         super().__init__("inference:gateway:GatewayService", name, None, opts)
         self._name, self._settings, self._peers = name, settings, engine_peers
+        generations = {one.engine: one.key_generation for one in backends.values() if one.key is not None}
+        self._key_generations = ",".join(f"{engine}={number}" for engine, number in sorted(generations.items()))
         self._engine_keys = {one.key_variable: one.key for one in backends.values() if one.key is not None}
         self._placement = Placement(taints=taints)
         parent = pulumi.ResourceOptions(parent=self)
@@ -125,6 +128,7 @@ class GatewayService(pulumi.ComponentResource):
             replicas=self._settings.litellm.replicas,
             update="recreate" if sidecar else "surge",
             files={"config.yaml": configuration},
+            restart_on={"keys": self._key_generations},
         )
         Application(f"{self._name}-litellm", server, namespace=NAMESPACE, opts=self._child)
 

@@ -1,8 +1,9 @@
 """Settings of models: what they are, where they come from, and what brings them."""
 
+from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints, field_validator
 
 from components.section import Name, Quantity, Section, rule
 from components.storage.settings import AccessKeyId, Endpoint, Region
@@ -97,6 +98,24 @@ class SyncSettings(Section):
     """CPU and memory of one of them; what it holds does not depend on the size of a model."""
 
 
+Parameters = Annotated[
+    str,
+    StringConstraints(pattern=r"^[1-9][0-9]*(\.[0-9]+)?[MBT]$", max_length=12),
+    rule("a number of parameters in millions (M), billions (B) or trillions (T)", example="8B"),
+]
+
+
+class Attention(Section):
+    """What a model's `config.json` says about its attention: how much memory each token of context takes."""
+
+    layers: PositiveInt
+    """`num_hidden_layers`."""
+    kv_heads: PositiveInt
+    """`num_key_value_heads`."""
+    head_size: PositiveInt = 128
+    """`head_dim`, or `hidden_size` divided by `num_attention_heads`."""
+
+
 class Model(Section):
     """A model and its pinned source."""
 
@@ -116,6 +135,10 @@ class Model(Section):
     """Licences that it may have, as its source names them; any when not set. Another one is not synced."""
     size: Quantity = "20Gi"
     """All its files together: sizes caches and the time an engine gets to start."""
+    parameters: Parameters | None = None
+    """How many it has: engines estimate from it the GPU memory that they need."""
+    attention: Attention | None = None
+    """For the part of that estimate that grows with the context."""
     purge: bool = False
     """Delete the model and all its revisions from the store, for good. One that is merely removed here stays there."""
 
@@ -125,6 +148,12 @@ class Model(Section):
         if any(".." in pattern for pattern in files):
             raise ValueError("must not contain '..'")
         return files
+
+    @property
+    def parameter_count(self) -> int:
+        """`8000000000` for `8B`; 0 where settings do not say."""
+        factors = {"M": 10**6, "B": 10**9, "T": 10**12}
+        return int(Decimal(self.parameters[:-1]) * factors[self.parameters[-1]]) if self.parameters else 0
 
     @property
     def address(self) -> Address:

@@ -26,6 +26,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     engines.keep_their_model,
     engines.have_an_image,
     engines.fit_a_node,
+    engines.fit_their_gpus,
     engines.find_their_file,
     resources.hold_requests_within_limits,
     resources.of_the_gateway_fit_a_node,

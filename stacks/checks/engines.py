@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
+from components.engines.gpu_memory import estimate
 from components.engines.llamacpp import LlamaCpp
 from components.engines.service import placement
 from components.node.settings import NodeShape
@@ -108,6 +109,25 @@ def fit_a_node(draft: Draft) -> Iterator[Problem]:
             alike[key] = tuple(_fits(engine, cluster, resources)) if engine.accelerator.kind in engine.IMAGES else ()
         for keys, message in alike[key]:
             yield Problem(place=(*part.place, *keys), message=message)
+
+
+def fit_their_gpus(draft: Draft) -> Iterator[Problem]:
+    """Where the memory of all GPUs is known that an engine may run on, one of them has what it needs."""
+    clusters = {one.name: one_of_each(one.value) for one in draft.clusters or () if one.value and one.whole}
+    models = {model.name: model for _, model in readable(draft.models, "name", "parameters", "attention", "size")}
+    for part in draft.engines or ():
+        engine = part.value
+        if engine is None or part.broken or not engine.demand or engine.cluster not in clusters:
+            continue
+        needed = next((estimate(engine.demand, models[name]) for name in engine.loads if name in models), None)
+        cluster = clusters[engine.cluster]
+        nodes = list(cluster.candidates(engine.accelerator, engine.node_selector)) if needed else []
+        memory = [node.capacity.accelerator.part_mib for node in nodes]
+        known = [one for one in memory if one is not None]
+        if needed and known and len(known) == len(memory) and needed.each > max(known) * 2**20:
+            has = f'the largest for it in "{cluster.name}" has {max(known) / 1024:.1f} GiB'
+            remedy = "more GPUs, a shorter contextLength, or a model with fewer bits per parameter"
+            yield Problem(place=(*part.place, "accelerator"), message=f"needs {needed}; {has}: try {remedy}")
 
 
 def _fits(engine: AnyEngine, cluster: ClusterSettings, resources: Resources | None) -> Iterator[_Misfit]:

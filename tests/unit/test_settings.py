@@ -180,7 +180,9 @@ def test_a_hostile_name_is_refused_and_shown_without_what_a_terminal_or_shell_wo
 
 def test_a_hostile_key_is_shown_without_what_a_terminal_would_act_on() -> None:
     (found,) = told(put("engines", 0, "\x1b[2J$(id)", to=1))
-    assert found.startswith(r'inference:engines[0]["\x1b[2J\x24\x28id\x29"] unknown key; there are: name, cluster, model')
+    assert found.startswith(
+        r'inference:engines[0]["\x1b[2J\x24\x28id\x29"] unknown key; there are: name, cluster, model'
+    )
 
 
 def test_a_private_key_in_the_place_of_a_public_one_is_not_shown() -> None:
