@@ -18,6 +18,7 @@ def main() -> None:
         return
     _made("Debian, which test hosts are copies of", "a minute", image)
     _made("CoreDNS for test hosts", "a minute", _coredns)
+    _made("Debian with a shell and curl, for images", "a minute", images.shell)
     _made("LiteLLM for test hosts", "two minutes", images.litellm)
     if missing := missing_for_llama_cpp():
         say(f"no llama.cpp for test hosts: {missing}")

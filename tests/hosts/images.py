@@ -63,6 +63,17 @@ def llama_server() -> Layer:
     return kept("llama-server", _LLAMA_CPP_LOCK.read_text() + "\n".join(_LLAMA_CPP_OPTIONS), fill)
 
 
+def shell() -> Layer:
+    """Debian with curl: what llama.cpp's own images have below the server."""
+
+    def fill(root: Path) -> None:
+        _run(["debootstrap", "--variant=minbase", "--include=curl", SUITE, root, MIRROR])
+        for path in _DEBIAN_LEAVES_OUT:
+            shutil.rmtree(root / path)
+
+    return kept("shell", "\n".join(_DEBIAN_LEAVES_OUT), fill)
+
+
 def _llama_cpp_source(directory: Path) -> Path:
     """What llama-cpp-python carries of it."""
     exactly = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes"]

@@ -36,20 +36,23 @@ class Mirror:
     """Seconds by which its clock is wrong, if it is."""
     requests: list[str] = field(default_factory=list[str])
 
-    def add_image(self, name: str, layer: Layer, *, entrypoint: Sequence[str]) -> None:
-        """An image of one layer. A registry in front of its name is not part of what is asked for."""
+    def add_image(self, name: str, *layers: Layer, entrypoint: Sequence[str]) -> None:
+        """An image of these layers. A registry in front of its name is not part of what is asked for."""
         config = json.dumps(
             {
                 "architecture": "amd64",
                 "os": "linux",
                 "config": {"Entrypoint": list(entrypoint), "User": "65534:65534", "Env": ["PATH=/usr/bin:/bin"]},
-                "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+                "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
             }
         ).encode()
-        self.blobs.update({_digest(config): config, layer.digest: layer.archive})
+        self.blobs[_digest(config)] = config
+        self.blobs.update({layer.digest: layer.archive for layer in layers})
         parts = {
             "config": {"mediaType": _CONFIG, "digest": _digest(config), "size": len(config)},
-            "layers": [{"mediaType": _LAYER, "digest": layer.digest, "size": layer.archive.stat().st_size}],
+            "layers": [
+                {"mediaType": _LAYER, "digest": layer.digest, "size": layer.archive.stat().st_size} for layer in layers
+            ],
         }
         manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, **parts}).encode()
         repository, _, tag = _repository(name)

@@ -1,6 +1,7 @@
 """From bare hosts to an answer: llama.cpp behind LiteLLM in three clusters, asked at the hosts' own addresses."""
 
 import contextlib
+import copy
 import json
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from tests import hub as hubs
 from tests.e2e.deployment import Deployment
 from tests.hosts import images, k3s, onprem, tiny_model
 from tests.hosts.conftest import NewHost
+from tests.hosts.load import load
 from tests.hosts.machine import Machine, Site
 from tests.hosts.mirror import Mirror
 from tests.hosts.needs import missing_for_llama_cpp
@@ -45,6 +47,7 @@ ENGINES = {"home": "chat", "radeon": "legal", "geforce": "cyber"}
 """The one engine of each cluster."""
 QUESTION = {"role": "user", "content": "Who goes there?"}
 SECONDS_TO_ANSWER = 30
+SECONDS_FOR_THE_OLD_ONE_TO_GO = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class Sites:
     before: Mapping[str, Mapping[str, frozenset[str]]]
     deployment: Deployment
     mirror: Mirror
+    settings: Mapping[str, Any]
     outputs: Mapping[str, Any]
 
     def ask(self, cluster: str, path: str, body: object = None, *, key: str | None = None, host: str = "") -> Any:
@@ -77,9 +81,9 @@ class Sites:
                     raise
                 time.sleep(0.5)
 
-    def events(self, cluster: str, host: str = "") -> list[str]:
+    def events(self, cluster: str, host: str = "", tokens: int = 8) -> list[str]:
         """What a streamed chat completion consists of."""
-        body = {"model": ENGINES[cluster], "messages": [QUESTION], "max_tokens": 8, "stream": True}
+        body = {"model": ENGINES[cluster], "messages": [QUESTION], "max_tokens": tokens, "stream": True}
         with self.ask(cluster, "/chat/completions", body, host=host) as answer:
             lines = [line.decode().strip() for line in answer]
         return [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
@@ -134,7 +138,7 @@ def sites(
 ) -> Sites:
     assert LITELLM == PROGRAM
     mirror.add_image(LITELLM, images.litellm(), entrypoint=["litellm"])
-    mirror.add_image(LLAMACPP["cpu"], server_image, entrypoint=["/app/llama-server"])
+    mirror.add_image(LLAMACPP["cpu"], images.shell(), server_image, entrypoint=["/app/llama-server"])
     clusters = {
         "home": (new_host("one"), new_host("two")),
         "radeon": (new_host("radeon"),),
@@ -143,11 +147,19 @@ def sites(
     machines = [machine for hosts in clusters.values() for machine in hosts]
     before = {machine.hostname: onprem.looks(machine) for machine in machines}
     state = tmp_path_factory.mktemp("sites")
-    deployment = onprem.created(state, settings(mirror, clusters, store, hub), machines[0].private_key)
+    said = settings(mirror, clusters, store, hub)
+    deployment = onprem.created(state, said, machines[0].private_key)
     deployment.set_secret("storeSecretKey", store.keys[READER])
     deployment.set_secret("storeWriterSecretKey", store.keys[WRITER])
     deployment.up()
-    return Sites(clusters=clusters, before=before, deployment=deployment, mirror=mirror, outputs=deployment.outputs())
+    return Sites(
+        clusters=clusters,
+        before=before,
+        deployment=deployment,
+        mirror=mirror,
+        settings=said,
+        outputs=deployment.outputs(),
+    )
 
 
 def settings(mirror: Mirror, clusters: Mapping[str, Sequence[Machine]], store: Minio, hub: Hub) -> dict[str, Any]:
@@ -282,6 +294,32 @@ def test_an_engine_whose_pod_is_deleted_answers_again(sites: Sites) -> None:
     api.kubectl("rollout", "status", f"deployment/{ENGINES['geforce']}", "--namespace", "inference", "--timeout=120s")
     assert sites.pod("geforce")["metadata"]["name"] != gone
     assert _eventually_streams(sites, "geforce")
+
+
+def test_an_engine_whose_server_is_killed_answers_again(sites: Sites) -> None:
+    (machine,) = sites.clusters["geforce"]
+    machine.run("pkill --signal KILL --full 'llama-server.* --port '")
+    assert _eventually_streams(sites, "geforce")
+    (container,) = sites.pod("geforce")["status"]["containerStatuses"]
+    assert container["restartCount"] == 1
+
+
+def test_an_update_under_load_loses_no_request(sites: Sites) -> None:
+    def ask() -> None:
+        *chunks, end = sites.events("radeon", tokens=64)
+        assert end == "[DONE]"
+        assert not any("error" in json.loads(chunk) for chunk in chunks)
+
+    old = sites.pod("radeon")["metadata"]["name"]
+    changed = copy.deepcopy(dict(sites.settings))
+    changed["engines"][1]["contextLength"] = 512
+    sites.deployment.write_settings(changed)
+    with load(ask, at_once=3) as answers:
+        sites.deployment.up()
+        time.sleep(SECONDS_FOR_THE_OLD_ONE_TO_GO)
+    assert answers.failures == []
+    assert len(answers.seconds) > 50
+    assert sites.pod("radeon")["metadata"]["name"] != old
 
 
 def test_a_second_up_changes_nothing(sites: Sites) -> None:

@@ -106,7 +106,7 @@ def home(new_host: NewHost, mirror: Mirror, hub: Hub, tmp_path_factory: pytest.T
     tools = {one.tool.name: one.path for one in bring.ensure(map(catalogue.named, ("minio", "mc")), Network())}
     mirror.add_image(MINIO, images.minio(tools["minio"], tools["mc"]), entrypoint=["minio"])
     mirror.add_image(PROGRAM, images.litellm(), entrypoint=["litellm"])
-    mirror.add_image(LLAMACPP["cpu"], images.llama_server(), entrypoint=["/app/llama-server"])
+    mirror.add_image(LLAMACPP["cpu"], images.shell(), images.llama_server(), entrypoint=["/app/llama-server"])
     machine = new_host("one")
     machine.run(f"install --directory {DIRECTORY}")
     directory = tmp_path_factory.mktemp("home")
