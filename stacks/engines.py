@@ -7,10 +7,11 @@ import pulumi
 from components.cluster.cluster import Cluster
 from components.engines import AnyEngine
 from components.engines.adapters import Origin
+from components.engines.canary import Canary, CanaryCheck, check_name
 from components.engines.gpu_memory import estimate
 from components.engines.loading import CACHE_CLAIM
 from components.engines.priorities import priority_classes
-from components.engines.service import InferenceService
+from components.engines.service import InferenceService, key_of
 from components.engines.update import update
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import Backend
@@ -22,6 +23,7 @@ from components.workload.claim import node_directory_claim
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
 from components.workload.spec import Update
+from stacks.backends import backends
 from stacks.credentials import engine_keys, registry, store_keys
 from stacks.foundation import Foundation
 from stacks.settings import Settings
@@ -34,8 +36,10 @@ class Engines(pulumi.ComponentResource):
 
     urls: Mapping[str, str]
     """By engine."""
-    backends: Mapping[str, Backend]
-    """What the gateway hands requests on to, by the name that they use: engines, and their adapters."""
+    backends: Sequence[Backend]
+    """What the gateway hands requests on to: engines and their adapters, and canaries."""
+    checks: Sequence[pulumi.Resource]
+    """What the gateway waits for before it hands on any to another."""
 
     def __init__(
         self,
@@ -50,7 +54,9 @@ class Engines(pulumi.ComponentResource):
         """`synced` is what each model waits for, by its name."""
         super().__init__("inference:stacks:Engines", name, None, opts)
         self._name, self._settings, self._cluster = name, settings, cluster
-        engines = [engine for engine in settings.engines if engine.cluster == cluster.name]
+        originals = [engine for engine in settings.engines if engine.cluster == cluster.name]
+        engines = [copy for engine in originals for copy in engine.copies]
+        canaries = {engine.copies[-1].name for engine in originals if engine.canary}
         store = foundation.stores[cluster.name]
         first = foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self))
         namespace = Namespace(
@@ -68,7 +74,7 @@ class Engines(pulumi.ComponentResource):
         models = {model.name: model for model in settings.models}
         _tell_of_updates(cluster.name, [engine.name for engine in engines if updates[engine.name] == "in-place"])
         _tell_of_memory(cluster.name, engines, models)
-        self.urls = {
+        services = {
             engine.name: InferenceService(
                 f"{name}-{engine.name}",
                 engine,
@@ -77,6 +83,7 @@ class Engines(pulumi.ComponentResource):
                 cluster=cluster.settings,
                 namespace=NAMESPACE,
                 clients=_clients(engine),
+                askers=[check_name(engine.name)] if engine.name in canaries else (),
                 program_image=settings.sync.image or PROGRAM,
                 origin=origin if any(one.source for one in engine.lora_adapters) else Origin(),
                 update=updates[engine.name],
@@ -86,21 +93,39 @@ class Engines(pulumi.ComponentResource):
                     *_named({name: key.secret for name, key in keys.items()}, engine.name),
                     *_named(synced, *engine.reads),
                 ),
-            ).url
-            for engine in engines
-        }
-        self.backends = {
-            served: Backend(
-                url=self.urls[engine.name],
-                engine=engine.name,
-                key=keys[engine.name].value if engine.name in keys else None,
-                key_generation=engine.key_generation,
             )
             for engine in engines
-            if engine.PROTOCOL == "openai"
-            for served in (engine.name, *(one.name for one in engine.lora_adapters))
         }
+        self.urls = {engine: service.url for engine, service in services.items()}
+        self.checks = [
+            self._check(engine.copies[-1], engine.canary, services[engine.copies[-1].name], models)
+            for engine in originals
+            if engine.canary
+        ]
+        self.backends = [
+            backend
+            for engine in originals
+            if engine.PROTOCOL == "openai"
+            for backend in backends(engine, self.urls, {name: key.value for name, key in keys.items()})
+        ]
         self.register_outputs({})
+
+    def _check(
+        self, engine: AnyEngine, canary: Canary, service: InferenceService, models: Mapping[str, Model]
+    ) -> CanaryCheck:
+        """`engine` is the copy that the canary is."""
+        what = (*(models[one].prefix for one in engine.loads), canary.image, canary.file)
+        return CanaryCheck(
+            f"{self._name}-{engine.name}-check",
+            engine=engine.name,
+            url=service.url,
+            requests=canary.requests,
+            key=key_of(engine),
+            image=self._settings.sync.image or PROGRAM,
+            told=" ".join(one for one in what if one),
+            namespace=NAMESPACE,
+            opts=self._after(service),
+        )
 
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         # Not the cluster's nodes as well: hundreds of engines times hundreds of nodes would be most of a preview.

@@ -6,7 +6,7 @@ import pulumi
 
 from components.accelerators import AcceleratorRequest
 from components.cluster.cluster import Cluster
-from components.gateway.gateway import Backend, GatewayService
+from components.gateway.gateway import GatewayService
 from components.gateway.settings import Gateway
 from components.storage.models import Models
 from components.storage.settings import MinioStore
@@ -36,7 +36,7 @@ class Platform(pulumi.ComponentResource):
         keys: dict[str, pulumi.Output[str]] = {}
         models = self._models()
         for cluster in foundation.clusters.values():
-            here = [engine for engine in settings.engines if engine.cluster == cluster.name]
+            here = [engine for engine in settings.deployed if engine.cluster == cluster.name]
             served = Engines(
                 cluster.name,
                 settings,
@@ -51,7 +51,7 @@ class Platform(pulumi.ComponentResource):
                 }
             }
             if settings.gateway and here:
-                gateway = self._gateway(cluster, served.backends)
+                gateway = self._gateway(cluster, served)
                 endpoints[cluster.name] = {"api": gateway.url, "chat": gateway.chat_url, **endpoints[cluster.name]}
                 keys[cluster.name] = gateway.master_key
             if outside := self._outside(cluster, settings.gateway if here else None):
@@ -103,15 +103,15 @@ class Platform(pulumi.ComponentResource):
             if host and port
         }
 
-    def _gateway(self, cluster: Cluster, backends: Mapping[str, Backend]) -> GatewayService:
+    def _gateway(self, cluster: Cluster, served: Engines) -> GatewayService:
         assert self._settings.gateway
-        ports = sorted({int(one.url.rsplit(":", 1)[1].split("/")[0]) for one in backends.values()})
+        ports = sorted({int(one.url.rsplit(":", 1)[1].split("/")[0]) for one in served.backends})
         return GatewayService(
             f"{cluster.name}-gateway",
             self._settings.gateway,
-            backends=backends,
+            backends=served.backends,
             engine_peers=tuple(Peer(port=port, namespace=engines.NAMESPACE) for port in ports),
             quota=self._settings.quota,
             taints=cluster.settings.tolerated(AcceleratorRequest(), {}),
-            opts=self._on(cluster),
+            opts=self._on(cluster).merge(pulumi.ResourceOptions(depends_on=served.checks)),
         )

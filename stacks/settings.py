@@ -1,5 +1,6 @@
 """The whole configuration of a stack, composed of each component's own settings."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -48,6 +49,11 @@ class Settings(Section):
     """What a closed network has in place of the internet."""
     quota: Quota = Quota()
     """Upper bounds for each of our namespaces."""
+
+    @property
+    def deployed(self) -> Sequence[AnyEngine]:
+        """Every engine, and the canaries beside them."""
+        return [copy for engine in self.engines for copy in engine.copies]
 
     @property
     def home(self) -> ClusterSettings:

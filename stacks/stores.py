@@ -51,7 +51,7 @@ def _external(settings: Settings, store: ExternalStore) -> ObjectStore:
         endpoint=store.endpoint,
         region=store.region,
         bucket=store.bucket,
-        readers={engine.name: reader for engine in settings.engines},
+        readers={engine.name: reader for engine in settings.deployed},
         writer=AccessKey(identity=writer, secret=secret("storeWriterSecretKey", settings)) if writer else None,
         takes_models=writer is not None,
         authority=store.certificate_authority,
@@ -70,7 +70,7 @@ def _minio(
         clients=(ENGINES_NAMESPACE, MODELS_NAMESPACE),
         readers={
             engine.name: [models[name].directory for name in engine.reads]
-            for engine in settings.engines
+            for engine in settings.deployed
             if engine.reads
         },
         writes=[model.directory for model in settings.models],

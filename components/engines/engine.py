@@ -3,14 +3,16 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
+from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints, model_validator
 
 from components.accelerators import AcceleratorRequest, Kind
 from components.engines.adapters import Adapter
+from components.engines.canary import SUFFIX, Canary
 from components.engines.gpu_memory import Demand
 from components.engines.priorities import Priority
+from components.engines.settings import Image
 from components.node.settings import Architecture
 from components.section import Labels, Name, Quantity, Section, rule
 from components.workload.spec import Resources
@@ -92,7 +94,7 @@ class Engine(Section):
 
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:
-        """Models that it loads, by the place in its settings that names them."""
+        """Models by the place in its settings that names them."""
         return {}
 
     @property
@@ -114,6 +116,11 @@ class Engine(Section):
     def loads_adapters(self) -> bool:
         """Whether operators may load others while it runs."""
         return False
+
+    @property
+    def copies(self) -> Sequence[Self]:
+        """What is deployed of it: itself, and its canary."""
+        return (self,)
 
     @property
     def streams(self) -> bool:
@@ -142,13 +149,46 @@ class ModelEngine(Engine):
 
     model: Name
     """One of `models`."""
+    image: Image | None = None
+    """In place of the version that is pinned for its accelerator; with an exact version."""
+    canary: Canary | None = None
+    """Something new beside it, which gets a share of its requests; see docs/operations.md."""
     api_key: bool = True
     """Answer only requests that show the engine's key, which the gateway has; see docs/operations.md."""
 
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:
-        """Its one model."""
-        return {("model",): self.model}
+        """Its model, and its canary's."""
+        new = {("canary", "model"): self.canary.model} if self.canary and self.canary.model else {}
+        return {("model",): self.model, **new}
+
+    @property
+    def loads(self) -> Sequence[Name]:
+        """Its own."""
+        return (self.model,)
+
+    @property
+    def copies(self) -> Sequence[Self]:
+        """As its settings say."""
+        if not self.canary:
+            return (self,)
+        changed = {"model": self.canary.model, "image": self.canary.image, "file": self.canary.file}
+        new = {key: value for key, value in changed.items() if value is not None}
+        fixed = {"name": f"{self.name}{SUFFIX}", "replicas": self.canary.replicas, "canary": None}
+        return (self, self.model_copy(update={**fixed, **new}))
+
+    @property
+    def chosen_image(self) -> str:
+        """That of its settings, or the pinned one."""
+        return self.image or self.IMAGES[self.accelerator.kind]
+
+    @model_validator(mode="after")
+    def _has_something_new(self) -> Self:
+        if self.canary and self.canary.file and "file" not in type(self).model_fields:
+            raise ValueError("canary.file is for engines that have a `file`")
+        if self.canary and not (self.canary.model or self.canary.image or self.canary.file):
+            raise ValueError("canary has nothing new: set its model, file or image")
+        return self
 
     @property
     def key_variable(self) -> str | None:

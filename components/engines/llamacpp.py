@@ -1,14 +1,15 @@
 """llama.cpp: GGUF models on CPU, CUDA and ROCm."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import PositiveInt, StringConstraints
+from pydantic import PositiveInt
 
 from components.engines.engine import ModelEngine, Workload, option
 from components.engines.gpu_memory import Demand
+from components.engines.settings import GgufFile
 from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES
-from components.section import Name, rule
+from components.section import Name
 
 PORT = 8080
 ALL_LAYERS = 999
@@ -32,11 +33,7 @@ class LlamaCpp(ModelEngine):
 
     kind: Literal["llamacpp"]
     """Which engine."""
-    file: Annotated[
-        str,
-        StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.gguf$", max_length=200),
-        rule("the name of a .gguf file", example="chat-q4_k_m.gguf"),
-    ]
+    file: GgufFile
     """The GGUF file among the model's files; of a split model, its first part."""
     context_length: PositiveInt | None = None
     """Tokens of context over all slots; the model's own limit when not set."""
@@ -53,7 +50,7 @@ class LlamaCpp(ModelEngine):
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in `llama-server --help`, each of which `tests/hosts/test_inference.py` tries."""
         return Workload(
-            image=self.IMAGES[self.accelerator.kind],
+            image=self.chosen_image,
             args=(
                 *option("--model", f"{models[self.model]}/{self.file}"),
                 *option("--alias", self.name),

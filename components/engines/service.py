@@ -14,7 +14,7 @@ from components.section import byte_count
 from components.storage.model import Model
 from components.storage.object_store import ObjectStore
 from components.workload.application import Application, Server
-from components.workload.pod import DRAIN_SECONDS
+from components.workload.pod import DRAIN_SECONDS, labels
 from components.workload.spec import (
     ConfigFiles,
     Container,
@@ -55,7 +55,8 @@ class InferenceService(pulumi.ComponentResource):
         store: ObjectStore,
         cluster: ClusterSettings,
         namespace: str,
-        clients: tuple[str, ...],
+        clients: Sequence[str],
+        askers: Sequence[str] = (),
         program_image: str,
         origin: Origin,
         update: Update,
@@ -63,8 +64,9 @@ class InferenceService(pulumi.ComponentResource):
     ) -> None:
         """Make it.
 
-        `clients` are the namespaces whose pods may send requests, `program_image` is what our own program runs in, and
-        `origin` is for adapters from elsewhere. An engine with a key finds it in the Secret `key_secret(NAME)`.
+        `clients` are the namespaces whose pods may send requests, and `askers` Jobs in its own; `program_image` is
+        what our own program runs in, and `origin` is for adapters from elsewhere. An engine with a key finds it in the
+        Secret `key_secret(NAME)`.
         """
         super().__init__("inference:engines:InferenceService", name, None, opts)
         loads = [models[one] for one in engine.loads]
@@ -78,7 +80,7 @@ class InferenceService(pulumi.ComponentResource):
                 image=program_image,
                 origin=origin,
                 runtime=engine.loads_adapters,
-                engine_key=_key(engine),
+                engine_key=key_of(engine),
             )
             loaded = loaded.also(brought, volumes=VOLUMES, mounts={DIRECTORY: VOLUME})
         workload = engine.workload(loaded.paths)
@@ -94,7 +96,10 @@ class InferenceService(pulumi.ComponentResource):
                 priority=priority_class(engine.priority),
             ),
             ports=workload.ports,
-            clients=[Peer(port=port, namespace=one) for one in clients for port in _asked(workload)],
+            clients=[
+                *(Peer(port=port, namespace=one) for one in clients for port in _asked(workload)),
+                *(Peer(port=workload.ports["http"], namespace=namespace, labels=labels(job, "job")) for job in askers),
+            ],
             egress=[store.peer, *origin.peers] if engine.reads or origin.peers else (),
             replicas=engine.replicas,
             update=update,
@@ -113,7 +118,8 @@ def key_secret(engine: str) -> str:
     return f"{engine}-api-key"
 
 
-def _key(engine: Engine) -> SecretKey | None:
+def key_of(engine: Engine) -> SecretKey | None:
+    """What requests to it must show; None where it asks for nothing."""
     return SecretKey(secret=key_secret(engine.name), key=KEY) if engine.key_variable else None
 
 
@@ -155,7 +161,7 @@ def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
 
 def _serve(engine: Engine, workload: Workload, loaded: Loading, startup: int) -> Container:
     resource = ACCELERATORS[engine.accelerator.kind].resource
-    key = _key(engine)
+    key = key_of(engine)
     shared_memory = {"/dev/shm": "shared-memory"} if workload.shared_memory else {}
     files = {FILES: "files"} if workload.files else {}
     return Container(

@@ -65,7 +65,7 @@ class Vllm(ModelEngine):
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in `vllm serve --help`."""
         return Workload(
-            image=self.IMAGES[self.accelerator.kind],
+            image=self.chosen_image,
             args=(
                 models[self.model],
                 *(["--load-format=runai_streamer"] if self.streams else []),

@@ -1,7 +1,7 @@
 """LiteLLM and Open WebUI in a namespace of their own."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -19,6 +19,8 @@ from components.workload.spec import ConfigFiles, Container, Health, Peer, Place
 
 NAMESPACE = "gateway"
 PORT = 4000
+COOLDOWN_SECONDS = 60
+"""For which a copy gets no requests when most of its answers within a minute were errors; else LiteLLM's 5."""
 KEYS = "gateway-keys"
 MASTER_KEY = "LITELLM_MASTER_KEY"
 WEB_KEY = "WEBUI_SECRET_KEY"
@@ -28,12 +30,18 @@ WEB_KEY = "WEBUI_SECRET_KEY"
 class Backend:
     """An engine as the gateway sees it."""
 
+    name: str
+    """What requests call it."""
+    model: str
+    """What it calls itself."""
     url: str
     """In-cluster base URL of its OpenAI API."""
     engine: str
     key: pulumi.Output[str] | None = None
     """What its requests must show; None where it takes any."""
     key_generation: int = 1
+    weight: int | None = None
+    """Its share of the requests, beside others of the same name."""
 
     @property
     def key_variable(self) -> str:
@@ -44,7 +52,7 @@ class Backend:
 class GatewayService(pulumi.ComponentResource):
     """The gateway of one cluster.
 
-    `backends` are what requests go on to, by the model that they name; `engine_peers` what its pods must reach.
+    `backends` are what requests go on to; `engine_peers` what its pods must reach.
     """
 
     url: str
@@ -59,7 +67,7 @@ class GatewayService(pulumi.ComponentResource):
         name: str,
         settings: Gateway,
         *,
-        backends: Mapping[str, Backend],
+        backends: Sequence[Backend],
         engine_peers: tuple[Peer, ...],
         quota: Quota,
         taints: tuple[str, ...] = (),
@@ -67,9 +75,9 @@ class GatewayService(pulumi.ComponentResource):
     ) -> None:
         super().__init__("inference:gateway:GatewayService", name, None, opts)
         self._name, self._settings, self._peers = name, settings, engine_peers
-        generations = {one.engine: one.key_generation for one in backends.values() if one.key is not None}
+        generations = {one.engine: one.key_generation for one in backends if one.key is not None}
         self._key_generations = ",".join(f"{engine}={number}" for engine, number in sorted(generations.items()))
-        self._engine_keys = {one.key_variable: one.key for one in backends.values() if one.key is not None}
+        self._engine_keys = {one.key_variable: one.key for one in backends if one.key is not None}
         self._placement = Placement(taints=taints)
         parent = pulumi.ResourceOptions(parent=self)
         chat = settings.open_webui
@@ -175,19 +183,20 @@ def _named(ports: Mapping[str, int | None]) -> dict[str, int]:
     return {name: port for name, port in ports.items() if port}
 
 
-def litellm_configuration(backends: Mapping[str, Backend]) -> str:
+def litellm_configuration(backends: Sequence[Backend]) -> str:
     """LiteLLM's configuration: each backend under its own name. JSON, which is YAML too."""
     models = [
         {
-            "model_name": name,
+            "model_name": backend.name,
             "litellm_params": {
-                "model": f"openai/{name}",
+                "model": f"openai/{backend.model}",
                 "api_base": backend.url,
                 # Its client sends one in any case.
                 "api_key": "none" if backend.key is None else f"os.environ/{backend.key_variable}",
+                **({} if backend.weight is None else {"weight": backend.weight, "cooldown_time": COOLDOWN_SECONDS}),
             },
         }
-        for name, backend in sorted(backends.items())
+        for backend in sorted(backends, key=lambda one: (one.name, one.engine))
     ]
     general = {"master_key": f"os.environ/{MASTER_KEY}"}
     return json.dumps({"model_list": models, "general_settings": general}, indent=2)

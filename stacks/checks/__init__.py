@@ -28,6 +28,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     engines.fit_a_node,
     engines.fit_their_gpus,
     engines.find_their_file,
+    engines.keep_their_canaries_name_free,
     resources.hold_requests_within_limits,
     resources.of_the_gateway_fit_a_node,
     store.is_of_the_target,

@@ -82,16 +82,28 @@ def have_an_image(draft: Draft) -> Iterator[Problem]:
             yield Problem(place=(*place, "accelerator", "kind"), message=message)
 
 
+def keep_their_canaries_name_free(draft: Draft) -> Iterator[Problem]:
+    """A canary is an engine of its own, called after the other."""
+    taken = names(draft.engines) or ()
+    for place, engine in readable(draft.engines, "name", "canary"):
+        for copy in engine.copies[1:]:
+            if copy.name in taken:
+                message = f'would be called "{copy.name}", as another engine is: rename that one'
+                yield Problem(place=(*place, "canary"), message=message)
+
+
 def find_their_file(draft: Draft) -> Iterator[Problem]:
     """llama.cpp reads one file, which must be among those that are kept of the model."""
     models = {model.name: model for _, model in readable(draft.models, "name", "files")}
     for place, engine in readable(draft.engines, "file", "model", "kind"):
         if not isinstance(engine, LlamaCpp):
             continue
-        model = models.get(engine.model)
-        if model and not any(fnmatchcase(engine.file, one) for one in model.files):
-            message = f'"{engine.file}" is not among the files of "{model.name}": {listed(model.files)}'
-            yield Problem(place=(*place, "file"), message=message)
+        for copy in engine.copies:
+            model = models.get(copy.model)
+            if model and not any(fnmatchcase(copy.file, one) for one in model.files):
+                message = f'"{copy.file}" is not among the files of "{model.name}": {listed(model.files)}'
+                keys = ("file",) if copy is engine else ("canary",)
+                yield Problem(place=(*place, *keys), message=message)
 
 
 def fit_a_node(draft: Draft) -> Iterator[Problem]:

@@ -1,7 +1,6 @@
 """From bare hosts to an answer: llama.cpp behind LiteLLM in three clusters, asked at the hosts' own addresses."""
 
 import contextlib
-import copy
 import json
 import shutil
 import subprocess
@@ -40,6 +39,7 @@ pytestmark = pytest.mark.timeout(1800)  # llama.cpp is compiled the first time
 
 BUCKET, FILE, PORT = "models", "tiny.gguf", 30400
 MODEL: Mapping[str, Any] = {"name": "tiny", "source": f"hf://org/model@{COMMIT}", "files": [FILE], "size": "8Mi"}
+NEXT = {**MODEL, "name": "tiny-next"}
 CACHE = "/srv/model-cache"
 """Of the cluster `home`; the pods of the others have copies of their own."""
 READER = reader_user("all")
@@ -58,7 +58,8 @@ class Sites:
     before: Mapping[str, Mapping[str, frozenset[str]]]
     deployment: Deployment
     mirror: Mirror
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
+    """As last written; tests may change them."""
     outputs: Mapping[str, Any]
 
     def ask(self, cluster: str, path: str, body: object = None, *, key: str | None = None, host: str = "") -> Any:
@@ -121,9 +122,9 @@ def hub(place: Site, model: Path) -> Iterator[Hub]:
 @pytest.fixture(scope="module")
 def store(place: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
     """A store that the stack does not make itself, with an empty bucket."""
-    directory = Model.model_validate(MODEL).directory
+    directories = [Model.model_validate(one).directory for one in (MODEL, NEXT)]
     with running(tmp_path_factory.mktemp("minio"), place.gateway) as minio:
-        minio.provision(wanted(MinioStore(kind="minio", bucket=BUCKET), {"all": [directory]}, [directory]))
+        minio.provision(wanted(MinioStore(kind="minio", bucket=BUCKET), {"all": directories}, directories))
         yield minio
 
 
@@ -311,15 +312,30 @@ def test_an_update_under_load_loses_no_request(sites: Sites) -> None:
         assert not any("error" in json.loads(chunk) for chunk in chunks)
 
     old = sites.pod("radeon")["metadata"]["name"]
-    changed = copy.deepcopy(dict(sites.settings))
-    changed["engines"][1]["contextLength"] = 512
-    sites.deployment.write_settings(changed)
+    sites.settings["engines"][1]["contextLength"] = 512
+    sites.deployment.write_settings(sites.settings)
     with load(ask, at_once=3) as answers:
         sites.deployment.up()
         time.sleep(SECONDS_FOR_THE_OLD_ONE_TO_GO)
     assert answers.failures == []
     assert len(answers.seconds) > 50
     assert sites.pod("radeon")["metadata"]["name"] != old
+
+
+def test_a_canary_is_asked_first_and_then_gets_its_share(sites: Sites) -> None:
+    sites.settings["models"].append(NEXT)
+    sites.settings["engines"][2]["canary"] = {"model": NEXT["name"], "share": 50}
+    sites.deployment.write_settings(sites.settings)
+    sites.deployment.up()
+    api, name = sites.deployment.api_server("geforce"), f"{ENGINES['geforce']}-canary"
+    said = api.kubectl("logs", "--namespace", "inference", f"job/check-{name}")
+    assert f"{name}: 20 of 20 requests answered" in said
+    body = {"model": ENGINES["geforce"], "messages": [QUESTION], "max_tokens": 1}
+    asked: set[str] = set()
+    for _ in range(30):
+        with sites.ask("geforce", "/chat/completions", body) as answer:
+            asked.add(answer.headers["x-litellm-model-api-base"])
+    assert asked == {f"http://{one}.inference:8080/v1" for one in (ENGINES["geforce"], name)}
 
 
 def test_a_second_up_changes_nothing(sites: Sites) -> None:
