@@ -82,6 +82,8 @@ lock: $(VENV)/.ready-dev ## Renew the Python lock files, with hashes and without
 	$(LOCK) pyproject.toml --group eks --output-file requirements-eks.lock
 	$(LOCK) --group checkov --output-file requirements-checkov.lock
 	$(LOCK) --group litellm --output-file tests/hosts/litellm.lock
+	$(LOCK) --group mlserver --output-file tests/engines/mlserver.lock
+	$(LOCK) --group torchserve --output-file tests/engines/torchserve.lock
 
 clean: ## Stop what runs on this machine for this checkout, and remove what was installed into it
 	@$(PYTHON) -m toolchain clean

@@ -13,7 +13,7 @@ def backends(engine: AnyEngine, urls: Mapping[str, str], keys: Mapping[str, pulu
 
     `urls` and `keys` are those of all copies by name.
     """
-    share = engine.canary.share if engine.canary else 0
+    share = engine.trial.share if engine.trial else 0
     for copy, weight in zip(engine.copies, (100 - share, share), strict=False):
         names = {engine.name: copy.name} | {one.name: one.name for one in copy.lora_adapters}
         for name, model in names.items() if weight else ():

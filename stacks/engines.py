@@ -56,7 +56,7 @@ class Engines(pulumi.ComponentResource):
         self._name, self._settings, self._cluster = name, settings, cluster
         originals = [engine for engine in settings.engines if engine.cluster == cluster.name]
         engines = [copy for engine in originals for copy in engine.copies]
-        canaries = {engine.copies[-1].name for engine in originals if engine.canary}
+        canaries = {engine.copies[-1].name for engine in originals if engine.trial}
         store = foundation.stores[cluster.name]
         first = foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self))
         namespace = Namespace(
@@ -71,6 +71,7 @@ class Engines(pulumi.ComponentResource):
         reading = store_keys(name, engines, store, namespace=NAMESPACE, opts=inside)
         keys = engine_keys(name, engines, namespace=NAMESPACE, passwords=foundation.random, opts=inside)
         updates: dict[str, Update] = {engine.name: update(engine, cluster.settings, engines) for engine in engines}
+        _warn(engines)
         models = {model.name: model for model in settings.models}
         _tell_of_updates(cluster.name, [engine.name for engine in engines if updates[engine.name] == "in-place"])
         _tell_of_memory(cluster.name, engines, models)
@@ -98,9 +99,9 @@ class Engines(pulumi.ComponentResource):
         }
         self.urls = {engine: service.url for engine, service in services.items()}
         self.checks = [
-            self._check(engine.copies[-1], engine.canary, services[engine.copies[-1].name], models)
+            self._check(engine.copies[-1], engine.trial, services[engine.copies[-1].name], models)
             for engine in originals
-            if engine.canary
+            if engine.trial
         ]
         self.backends = [
             backend
@@ -173,6 +174,12 @@ def _tell_of_updates(cluster: str, engines: Sequence[str]) -> None:
             f"{cluster}: every GPU for {', '.join(engines)} may be taken: "
             "an update stops a replica before it starts the next"
         )
+
+
+def _warn(engines: Sequence[AnyEngine]) -> None:
+    for engine in engines:
+        if engine.CAUTION:
+            pulumi.log.warn(f"{engine.name}: {engine.CAUTION}")
 
 
 def _named(resources: Mapping[str, pulumi.Resource], *names: str) -> Sequence[pulumi.Resource]:

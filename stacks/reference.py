@@ -82,19 +82,22 @@ class _Section:
 def _sections() -> Mapping[str, _Section]:
     """By the name of its definition, in the order in which a reader meets them."""
     found: dict[str, _Section] = {}
-    pending = [(key, node) for key, node in settings_schema()["properties"].items()]
+    headings: set[str] = set()
+    pending = [(key, node, "") for key, node in settings_schema()["properties"].items()]
     while pending:
-        place, node = pending.pop(0)
-        inside: list[tuple[str, Node]] = []
+        place, node, within = pending.pop(0)
+        inside: list[tuple[str, Node, str]] = []
         for name, which in _references(node):
             where = f"{place}[]" if node.get("type") == "array" else place
             if name in found:
                 found[name].places.append(where)
                 continue
             schema = settings_schema()["$defs"][name]
-            heading = f"{where} of kind {which}" if which else where
+            kind = which or (within if where in headings else "")
+            heading = f"{where} of kind {kind}" if kind else where
+            headings.add(heading)
             found[name] = _Section(heading=heading, schema=schema, places=[where])
-            inside += [(f"{where}.{key}", inner) for key, inner in schema["properties"].items()]
+            inside += [(f"{where}.{key}", inner, which or within) for key, inner in schema["properties"].items()]
         pending = inside + pending
     return found
 

@@ -48,13 +48,21 @@ class Workload:
     args: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     files: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Text by file name, below `FILES`; nothing secret."""
+    """Text by path, below `FILES`; nothing secret."""
     drain: Sequence[str] = ()
     """Command that returns when no request is left, for a server that would drop them when it is asked to stop."""
     shared_memory: Quantity | None = None
     """Size of /dev/shm, counted within the memory limit; the runtime's 64 MiB when not set."""
     writable_root: str | None = None
     """Why its root must be writable: an exception, shown on the object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """One file among those of a model."""
+
+    model: Name
+    file: str
 
 
 class Engine(Section):
@@ -65,6 +73,8 @@ class Engine(Section):
     ARCHITECTURES: ClassVar[Mapping[Kind, Sequence[Architecture]]]
     """What each of the images is built for."""
     PROTOCOL: ClassVar[Protocol] = "openai"
+    CAUTION: ClassVar[str | None] = None
+    """What is said at each preview to those who run it."""
 
     name: Name
     """Also the model name in the OpenAI API, and the name of its Service."""
@@ -98,6 +108,11 @@ class Engine(Section):
         return {}
 
     @property
+    def opens(self) -> Mapping[tuple[str | int, ...], ModelFile]:
+        """Files that must be among those of its models, by the place in its settings that names them."""
+        return {}
+
+    @property
     def loads(self) -> Sequence[Name]:
         """Names of the models that it loads, each once."""
         return tuple(dict.fromkeys(self.uses.values()))
@@ -116,6 +131,11 @@ class Engine(Section):
     def loads_adapters(self) -> bool:
         """Whether operators may load others while it runs."""
         return False
+
+    @property
+    def trial(self) -> Canary | None:
+        """What is new beside it."""
+        return None
 
     @property
     def copies(self) -> Sequence[Self]:
@@ -166,6 +186,11 @@ class ModelEngine(Engine):
     def loads(self) -> Sequence[Name]:
         """Its own."""
         return (self.model,)
+
+    @property
+    def trial(self) -> Canary | None:
+        """As its settings say."""
+        return self.canary
 
     @property
     def copies(self) -> Sequence[Self]:

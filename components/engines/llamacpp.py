@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import PositiveInt
 
-from components.engines.engine import ModelEngine, Workload, option
+from components.engines.engine import ModelEngine, ModelFile, Workload, option
 from components.engines.gpu_memory import Demand
 from components.engines.settings import GgufFile
 from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES
@@ -46,6 +46,11 @@ class LlamaCpp(ModelEngine):
     def demand(self) -> Demand:
         """Weights as they are in the file; the whole context is there from the start."""
         return Demand(weight_bits=None, tokens=self.context_length, gpus=self.accelerator.gpus)
+
+    @property
+    def opens(self) -> Mapping[tuple[str | int, ...], ModelFile]:
+        """The GGUF file."""
+        return {("file",): ModelFile(model=self.model, file=self.file)}
 
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in `llama-server --help`, each of which `tests/hosts/test_inference.py` tries."""

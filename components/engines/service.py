@@ -13,7 +13,7 @@ from components.engines.priorities import priority_class
 from components.section import byte_count
 from components.storage.model import Model
 from components.storage.object_store import ObjectStore
-from components.workload.application import Application, Server
+from components.workload.application import Application, Server, file_key
 from components.workload.pod import DRAIN_SECONDS, labels
 from components.workload.spec import (
     ConfigFiles,
@@ -193,5 +193,7 @@ def _volumes(engine: Engine, workload: Workload) -> dict[str, Volume]:
     if workload.shared_memory:
         volumes["shared-memory"] = Scratch(size=workload.shared_memory, memory=True)
     if workload.files:
-        volumes["files"] = ConfigFiles(config_map=f"{engine.name}-config")
+        folders = any("/" in path for path in workload.files)
+        paths = {file_key(path): path for path in workload.files} if folders else {}
+        volumes["files"] = ConfigFiles(config_map=f"{engine.name}-config", paths=paths)
     return volumes

@@ -26,3 +26,19 @@ LLAMACPP_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {
     "rocm": ("amd64",),
 }
 """As listed in llama.cpp's docs/docker.md."""
+
+# renovate: datasource=docker depName=seldonio/mlserver
+MLSERVER_VERSION = "1.7.1"
+"""Newest release on PyPI that is not a candidate. 2026-11-22."""
+MLSERVER: dict[Kind, str] = {"cpu": f"docker.io/seldonio/mlserver:{MLSERVER_VERSION}"}
+"""With every runtime; one with a single runtime has that as suffix, `-sklearn`, as MLServer's RELEASE.md says."""
+MLSERVER_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cpu": ("amd64",)}
+"""Its Dockerfile installs Miniforge for x86_64."""
+
+TORCHSERVE_VERSION = "0.12.0"
+"""The last release, of 2024-09-30; its repository says that there will be no other. 2026-11-22."""
+TORCHSERVE: dict[Kind, str] = {
+    "cpu": f"docker.io/pytorch/torchserve:{TORCHSERVE_VERSION}-cpu",
+    "cuda": f"docker.io/pytorch/torchserve:{TORCHSERVE_VERSION}-gpu",
+}
+TORCHSERVE_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cpu": ("amd64",), "cuda": ("amd64",)}

@@ -32,7 +32,7 @@ class Server:
     replicas: int = 1
     update: Update = "surge"
     files: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Text by file name, in the ConfigMap `config_map`; another one needs a restart."""
+    """Text by path, in the ConfigMap `config_map` below `file_key(path)`; another one needs a restart."""
     restart_on: Mapping[str, str] = field(default_factory=dict[str, str])
     """Other content by name that needs a restart when it changes."""
     prepare_seconds: int = 0
@@ -84,7 +84,7 @@ class Application(pulumi.ComponentResource):
         if self._server.replicas > 1:
             pod["topology_spread_constraints"] = [_spread(self._labels)]
         writable_roots = [one.writable_root for one in self._server.pod.containers if one.writable_root]
-        content = {**self._server.files, **self._server.restart_on}
+        content = {**self._files, **self._server.restart_on}
         restart_on = {f"inference/{what}": digest(text) for what, text in content.items()}
         kubernetes.apps.v1.Deployment(
             self._name,
@@ -107,9 +107,13 @@ class Application(pulumi.ComponentResource):
         return kubernetes.core.v1.ConfigMap(
             f"{self._name}-config",
             metadata={**self._metadata(), "name": self._server.config_map},
-            data=self._server.files,
+            data=self._files,
             opts=self._child,
         )
+
+    @property
+    def _files(self) -> dict[str, str]:
+        return {file_key(path): text for path, text in self._server.files.items()}
 
     def _service(self) -> kubernetes.core.v1.Service:
         return kubernetes.core.v1.Service(
@@ -169,6 +173,11 @@ class Application(pulumi.ComponentResource):
 
 def _port(name: str, number: int) -> kubernetes.core.v1.ServicePortArgsDict:
     return {"name": name, "port": number, "target_port": number, "protocol": "TCP"}
+
+
+def file_key(path: str) -> str:
+    """The key of a file in a ConfigMap, and in the annotation that it restarts on: neither may have slashes."""
+    return path.replace("/", "__")
 
 
 def digest(content: str) -> str:

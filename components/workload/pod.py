@@ -129,7 +129,10 @@ def _volume(name: str, volume: Volume) -> kubernetes.core.v1.VolumeArgsDict:
             medium = "Memory" if volume.memory else None
             return {"name": name, "empty_dir": stated({"size_limit": volume.size, "medium": medium})}
         case ConfigFiles():
-            return {"name": name, "config_map": {"name": volume.config_map}}
+            items: list[kubernetes.core.v1.KeyToPathArgsDict] = [
+                {"key": key, "path": path} for key, path in volume.paths.items()
+            ]
+            return {"name": name, "config_map": stated({"name": volume.config_map, "items": items})}
         case SecretFiles():
             return {"name": name, "secret": {"secret_name": volume.secret}}
         case Claim():

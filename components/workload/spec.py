@@ -61,6 +61,8 @@ class ConfigFiles:
     """The files of a ConfigMap."""
 
     config_map: pulumi.Input[str]
+    paths: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where each key is, in folders; all of them by their names when there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.engines.gpu_memory import estimate
-from components.engines.llamacpp import LlamaCpp
 from components.engines.service import placement
 from components.node.settings import NodeShape
 from components.workload.spec import Resources
@@ -93,16 +92,15 @@ def keep_their_canaries_name_free(draft: Draft) -> Iterator[Problem]:
 
 
 def find_their_file(draft: Draft) -> Iterator[Problem]:
-    """llama.cpp reads one file, which must be among those that are kept of the model."""
+    """A file that is named must be among those that are kept of its model."""
     models = {model.name: model for _, model in readable(draft.models, "name", "files")}
-    for place, engine in readable(draft.engines, "file", "model", "kind"):
-        if not isinstance(engine, LlamaCpp):
-            continue
-        for copy in engine.copies:
-            model = models.get(copy.model)
-            if model and not any(fnmatchcase(copy.file, one) for one in model.files):
-                message = f'"{copy.file}" is not among the files of "{model.name}": {listed(model.files)}'
-                keys = ("file",) if copy is engine else ("canary",)
+    for place, engine in readable(draft.engines, "file", "model", "models", "canary", "kind"):
+        needed = [(keys, one) for keys, one in engine.opens.items()]
+        needed += [(("canary",), one) for copy in engine.copies[1:] for one in copy.opens.values()]
+        for keys, one in needed:
+            model = models.get(one.model)
+            if model and not any(fnmatchcase(one.file, pattern) for pattern in model.files):
+                message = f'"{one.file}" is not among the files of "{model.name}": {listed(model.files)}'
                 yield Problem(place=(*place, *keys), message=message)
 
 
