@@ -84,6 +84,7 @@ lock: $(VENV)/.ready-dev ## Renew the Python lock files, with hashes and without
 	$(LOCK) --group litellm --output-file tests/hosts/litellm.lock
 	$(LOCK) --group mlserver --output-file tests/engines/mlserver.lock
 	$(LOCK) --group torchserve --output-file tests/engines/torchserve.lock
+	$(LOCK) --group vllm --no-deps --output-file tests/engines/vllm.lock
 
 clean: ## Stop what runs on this machine for this checkout, and remove what was installed into it
 	@$(PYTHON) -m toolchain clean

@@ -14,6 +14,8 @@ from stacks.secrets import SECRETS, set_command
 
 _MOST = 1000
 """Errors that are explained: more than anybody reads."""
+_LONG = 200
+"""Characters of values that are shown whole; of longer lists the likeliest is enough."""
 _COMMAND = re.compile(r"Get it with: `([^`]+)`")
 _BLANK = re.compile(r"\b[A-Z]{2,}\b")
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
@@ -47,6 +49,9 @@ def _problem(detail: ErrorDetails, raw: object) -> Problem | None:
         case "literal_error":
             setting = find(location)
             values = setting.wanted.removeprefix("one of ")
+            if len(values) > _LONG:
+                message = f"{echo(given)} is not one of its values{nearest(str(given), values.split(', '))}"
+                return Problem(place=setting.place, message=message)
             return Problem(place=setting.place, message=f"{echo(given)} is not one of: {values}")
         case "value_error" if not find(location).one_of_several:
             setting = find(location)

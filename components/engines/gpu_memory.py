@@ -50,7 +50,7 @@ class Estimate:
 
 
 def estimate(demand: Demand, model: Model) -> Estimate | None:
-    """From the model's `parameters`, else from its `size`; None where settings say neither."""
+    """From the model's `parameters` and `size`; None where settings say neither."""
     weights = _weights(demand, model)
     if weights is None or not demand.gpus:
         return None
@@ -62,9 +62,13 @@ def estimate(demand: Demand, model: Model) -> Estimate | None:
 
 
 def _weights(demand: Demand, model: Model) -> int | None:
+    """The least of what is known: files may be quantized already, or are as they are loaded."""
+    known: list[int] = []
     if model.parameters and demand.weight_bits:
-        return int(model.parameter_count * demand.weight_bits / 8)
-    return byte_count(model.size) if "size" in model.model_fields_set else None
+        known.append(int(model.parameter_count * demand.weight_bits / 8))
+    if "size" in model.model_fields_set:
+        known.append(byte_count(model.size))
+    return min(known, default=None)
 
 
 def _gib(count: int) -> str:

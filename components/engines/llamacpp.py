@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, ValidationInfo, field_validator
 
 from components.engines.engine import ModelEngine, ModelFile, Workload, option
 from components.engines.gpu_memory import Demand
 from components.engines.settings import GgufFile
-from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES
+from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES, LLAMACPP_VULKAN
 from components.section import Name
 
 PORT = 8080
 ALL_LAYERS = 999
 """More layers than any model has: llama.cpp puts all of them on the GPU."""
+ON_OFF: Mapping[bool | None, str] = {True: "on", False: "off"}
 DRAIN = f"""\
 busy() {{
     curl -sf -H "Authorization: Bearer $LLAMA_API_KEY" http://localhost:{PORT}/metrics |
@@ -41,6 +42,20 @@ class LlamaCpp(ModelEngine):
     """Requests served at the same time, which share the context."""
     memory_map: bool = True
     """Map the file instead of reading it; switch it off on unified memory such as Strix Halo."""
+    flash_attention: bool | None = None
+    """Compute attention in one pass, without a matrix of all pairs of tokens; llama.cpp decides when not set."""
+    backend: Literal["vulkan"] | None = None
+    """Compute with Vulkan in place of ROCm, for GPUs that ROCm does not know."""
+
+    @field_validator("backend")
+    @classmethod
+    def _is_given_its_device(cls, backend: str | None, others: ValidationInfo) -> str | None:
+        request = others.data.get("accelerator")
+        if backend and request and request.kind != "rocm":
+            raise ValueError(
+                f"vulkan is for accelerator.kind rocm, whose pods get /dev/dri, not {request.kind}: remove it"
+            )
+        return backend
 
     @property
     def demand(self) -> Demand:
@@ -55,7 +70,7 @@ class LlamaCpp(ModelEngine):
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in `llama-server --help`, each of which `tests/hosts/test_inference.py` tries."""
         return Workload(
-            image=self.chosen_image,
+            image=(self.image or LLAMACPP_VULKAN) if self.backend else self.chosen_image,
             args=(
                 *option("--model", f"{models[self.model]}/{self.file}"),
                 *option("--alias", self.name),
@@ -66,6 +81,7 @@ class LlamaCpp(ModelEngine):
                 *option("--ctx-size", self.context_length),
                 *option("--n-gpu-layers", ALL_LAYERS if self.accelerator.gpus else None),
                 *option("--load-mode", None if self.memory_map else "none"),
+                *option("--flash-attn", ON_OFF.get(self.flash_attention)),
                 *self.extra_args,
             ),
             ports={"http": PORT},

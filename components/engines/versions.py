@@ -5,12 +5,18 @@ from components.node.settings import Architecture
 
 # renovate: datasource=docker depName=vllm/vllm-openai
 VLLM_VERSION = "v0.30.0"
-"""Published for CUDA (`vllm-openai`) and ROCm (`vllm-openai-rocm`) under the same tag. 2026-11-21."""
+"""Published for CUDA (`vllm-openai`), ROCm (`vllm-openai-rocm`) and CPU (`vllm-openai-cpu`) under the same tag.
+2026-11-21; the one for CPU was seen in use for amd64 and arm64, 2026-11-22."""
 VLLM: dict[Kind, str] = {
+    "cpu": f"docker.io/vllm/vllm-openai-cpu:{VLLM_VERSION}",
     "cuda": f"docker.io/vllm/vllm-openai:{VLLM_VERSION}",
     "rocm": f"docker.io/vllm/vllm-openai-rocm:{VLLM_VERSION}",
 }
-VLLM_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cuda": ("amd64", "arm64"), "rocm": ("amd64",)}
+VLLM_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {
+    "cpu": ("amd64", "arm64"),
+    "cuda": ("amd64", "arm64"),
+    "rocm": ("amd64",),
+}
 
 # renovate: datasource=docker depName=ghcr.io/ggml-org/llama.cpp versioning=regex:^server-b(?<major>\d+)$
 LLAMACPP_BUILD = "b11312"
@@ -20,6 +26,8 @@ LLAMACPP: dict[Kind, str] = {
     "cuda": f"ghcr.io/ggml-org/llama.cpp:server-cuda-{LLAMACPP_BUILD}",
     "rocm": f"ghcr.io/ggml-org/llama.cpp:server-rocm-{LLAMACPP_BUILD}",
 }
+LLAMACPP_VULKAN = f"ghcr.io/ggml-org/llama.cpp:server-vulkan-{LLAMACPP_BUILD}"
+"""Tags of this form were seen for b10621, b11382 and b11515, but not for this build. 2026-11-22."""
 LLAMACPP_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {
     "cpu": ("amd64", "arm64"),
     "cuda": ("amd64", "arm64"),

@@ -361,6 +361,7 @@ def test_llama_cpp_knows_every_flag_that_an_engine_may_give_it(server_image: ima
         context_length=256,
         slots=2,
         memory_map=False,
+        flash_attention=True,
     )
     server, arguments = str(tmp_path / "app/llama-server"), asked.workload({"tiny": "/models/tiny"}).args
     # It ends at --version, once it has read what is in front of that.

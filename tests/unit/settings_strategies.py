@@ -1,7 +1,7 @@
 """Settings that are right, and settings to which something has happened."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from hypothesis import strategies as st
@@ -130,3 +130,64 @@ def _engine(
         request = {"kind": accelerator["kind"], "count": draw(st.integers(1, accelerator["count"]))}
         engine |= {"accelerator": request, "nodeSelector": node["labels"]}
     return engine if engine["kind"] == "vllm" else engine | {"file": "model.gguf"}
+
+
+def described(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """What a JSON Schema of the settings allows, taken by itself; null is left out instead."""
+    if reference := schema.get("$ref"):
+        return described(definitions[reference.rpartition("/")[2]], definitions)
+    if "const" in schema:
+        return st.just(schema["const"])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if several := schema.get("anyOf") or schema.get("oneOf"):
+        return st.one_of(*(described(one, definitions) for one in several if one.get("type") != "null"))
+    match schema.get("type"):
+        case "boolean":
+            return st.booleans()
+        case "integer":
+            least = schema.get("minimum", schema.get("exclusiveMinimum", -1) + 1)
+            return st.integers(
+                least, min(schema.get("maximum", least + 10_000), schema.get("exclusiveMaximum", 2**63) - 1)
+            )
+        case "number":
+            return _numbers(schema)
+        case "string":
+            return _texts(schema)
+        case "array":
+            least, most = schema.get("minItems", 0), schema.get("maxItems", 3)
+            return st.lists(described(schema.get("items", {}), definitions), min_size=least, max_size=most)
+        case "object":
+            return _mappings(schema, definitions)
+        case _:
+            return ANYTHING
+
+
+def _numbers(schema: Mapping[str, Any]) -> st.SearchStrategy[float]:
+    return st.floats(
+        schema.get("exclusiveMinimum", schema.get("minimum", 0)),
+        schema.get("maximum", schema.get("exclusiveMaximum", 1000)),
+        exclude_min="exclusiveMinimum" in schema,
+        exclude_max="exclusiveMaximum" in schema,
+    )
+
+
+def _texts(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
+    least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", 100))
+    pattern: str | None = schema.get("pattern")
+    if pattern:
+        return st.from_regex(pattern, fullmatch=True).filter(lambda text: least <= len(text) <= most)
+    return st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=least, max_size=min(most, 20))
+
+
+def _mappings(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    if "properties" not in schema:
+        values = [*schema.get("patternProperties", {}).items()] or [("^[a-z]{1,9}$", schema["additionalProperties"])]
+        pattern, value = values[0]
+        return st.dictionaries(_texts({"pattern": pattern}), described(value, definitions), max_size=2)
+    required = schema.get("required", ())
+    drawn = {key: described(value, definitions) for key, value in schema["properties"].items()}
+    return st.fixed_dictionaries(
+        {key: drawn[key] for key in drawn if key in required},
+        optional={key: drawn[key] for key in drawn if key not in required},
+    )

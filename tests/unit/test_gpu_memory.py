@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.engines.gpu_memory import GIB, Demand, estimate
 from components.storage.model import Model
-from tests.unit.mistakes import put, told
+from tests.unit.mistakes import drop, put, told
 from tests.unit.recording import record, stack_settings
 
 LLAMA_8B = {"layers": 32, "kvHeads": 8, "headSize": 128}
@@ -64,7 +64,7 @@ def test_more_gpus_need_less_each_and_more_bits_or_tokens_never_less(
 def test_an_engine_that_no_gpu_has_the_memory_for_is_refused() -> None:
     gpu = put("clusters", 0, "simulated", 1, "accelerator", "memory", to="24Gi")
     assert told(gpu) == []
-    (found,) = told(gpu, put("models", 0, "parameters", to="70B"))
+    (found,) = told(gpu, put("models", 0, "parameters", to="70B"), drop("models", 0, "size"))
     assert found == (
         "inference:engines[0].accelerator needs about 74.1 GiB on each of 2 GPUs: 130.4 GiB of weights, 3.0 GiB "
         'beside, which is 90%; the largest for it in "dev" has 24.0 GiB: try more GPUs, a shorter contextLength, or a '

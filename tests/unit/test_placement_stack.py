@@ -53,6 +53,6 @@ def test_in_a_rehearsal_no_quota_on_gpus_speaks_before_the_scheduler_does(monkey
 def test_a_rehearsal_of_an_s3_store_needs_no_key_and_opens_https_only(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = rehearsed("eks", monkeypatch)
     policies = {one["metadata"]["name"]: one for one in objects(recording, "NetworkPolicy")}
-    (rule,) = policies["vllm"]["spec"]["egress"]
+    (rule,) = policies["judge"]["spec"]["egress"]
     assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
     assert not [one for one in objects(recording, "Secret") if one["metadata"]["name"].endswith("-store")]

@@ -35,10 +35,6 @@ from tests.unit.mistakes import Change, add, drop, put, told
         ),
         (put("clusters", 0, "simulated", to=[]), "clusters[0] has no machines; list them under simulated"),
         (
-            put("engines", 0, "accelerator", to={"kind": "cpu"}),
-            "engines[0].accelerator.kind vllm has no image for cpu; there are: cuda, rocm",
-        ),
-        (
             put("engines", 0, "accelerator", "count", to=4),
             'engines[0].accelerator asks for 4 cuda GPUs on one node; the largest node in "dev" has 2',
         ),
