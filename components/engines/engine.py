@@ -98,7 +98,7 @@ class Engine(Section):
     key_generation: PositiveInt = 1
     """The next number makes a new key for its requests; its pods and the gateway's restart."""
     clients: tuple[Name, ...] = Field(default=(), examples=[["evaluation"]])
-    """Namespaces whose pods may send requests, beside the gateway's."""
+    """Namespaces whose pods may send requests; those of the gateway may besides, to a server with OpenAI's API."""
     extra_args: tuple[Argument, ...] = ()
     """Arguments for the server, behind ours. llama.cpp takes a flag and its value as two of them."""
 

@@ -140,6 +140,8 @@ class MLServer(Engine):
                 "HOME": f"{SCRATCH}/home",
                 # Its image has this one below a root that is read-only here.
                 "NUMBA_CACHE_DIR": f"{SCRATCH}/numba",
+                # MLflow makes a directory for its own records, in the working directory otherwise.
+                "MLFLOW_TRACKING_URI": f"file://{SCRATCH}/mlruns",
                 # OpenMP and BLAS would start a thread for each CPU of the node, in each worker.
                 "OMP_NUM_THREADS": str(self._threads()),
             },

@@ -45,7 +45,8 @@ class TorchServeModel(Section):
         StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\.mar$", max_length=200),
         rule("the name of a .mar file", example="densenet.mar"),
     ]
-    """The archive among the model's files, as `torch-model-archiver` writes it. It is code that runs in the pod."""
+    """The archive among the model's files, as `torch-model-archiver` writes it. It is code that runs in the pod. One
+    that cannot be read is only told in the log: requests for it are answered with 404."""
     name: Name | None = None
     """What requests call it: `/predictions/NAME`. The model's own name when not set."""
     version: Annotated[
