@@ -9,17 +9,17 @@ from components.gateway.gateway import Backend
 
 
 def backends(engine: AnyEngine, urls: Mapping[str, str], keys: Mapping[str, pulumi.Output[str]]) -> Iterator[Backend]:
-    """For the engine and each of its adapters; twice while a canary takes some of the requests, and not all.
+    """For each name that the engine serves; twice while a canary takes some of the requests, and not all.
 
     `urls` and `keys` are those of all copies by name.
     """
     share = engine.trial.share if engine.trial else 0
     for copy, weight in zip(engine.copies, (100 - share, share), strict=False):
-        names = {engine.name: copy.name} | {one.name: one.name for one in copy.lora_adapters}
-        for name, model in names.items() if weight else ():
+        for name, mode in engine.serves.items() if weight else ():
             yield Backend(
                 name=name,
-                model=model,
+                model=copy.name if name == engine.name else name,
+                mode=mode,
                 engine=copy.name,
                 url=urls[copy.name],
                 weight=weight if 0 < share < 100 else None,

@@ -106,7 +106,7 @@ class Engines(pulumi.ComponentResource):
         self.backends = [
             backend
             for engine in originals
-            if engine.PROTOCOL == "openai"
+            if engine.speaks == "openai"
             for backend in backends(engine, self.urls, {name: key.value for name, key in keys.items()})
         ]
         self.register_outputs({})
@@ -153,7 +153,7 @@ class Engines(pulumi.ComponentResource):
 
 
 def _clients(engine: AnyEngine) -> tuple[str, ...]:
-    return (*((GATEWAY_NAMESPACE,) if engine.PROTOCOL == "openai" else ()), *engine.clients)
+    return (*((GATEWAY_NAMESPACE,) if engine.speaks == "openai" else ()), *engine.clients)
 
 
 def _tell_of_memory(cluster: str, engines: Sequence[AnyEngine], models: Mapping[str, Model]) -> None:

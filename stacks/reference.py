@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,6 +69,8 @@ class _Section:
     """One table of the page."""
 
     heading: str
+    kind: str
+    """Of the member of a union that it is, or is within."""
     schema: Node
     places: list[str]
     """Every place where it may stand."""
@@ -82,24 +84,27 @@ class _Section:
 def _sections() -> Mapping[str, _Section]:
     """By the name of its definition, in the order in which a reader meets them."""
     found: dict[str, _Section] = {}
-    headings: set[str] = set()
-    pending = [(key, node, "") for key, node in settings_schema()["properties"].items()]
+    pending = [(key, "", node) for key, node in settings_schema()["properties"].items()]
     while pending:
-        place, node, within = pending.pop(0)
-        inside: list[tuple[str, Node, str]] = []
+        place, kind, node = pending.pop(0)
+        inside: list[tuple[str, str, Node]] = []
         for name, which in _references(node):
-            where = f"{place}[]" if node.get("type") == "array" else place
+            where = place + {"array": "[]", "object": ".NAME"}.get(node.get("type", ""), "")
             if name in found:
                 found[name].places.append(where)
                 continue
             schema = settings_schema()["$defs"][name]
-            kind = which or (within if where in headings else "")
-            heading = f"{where} of kind {kind}" if kind else where
-            headings.add(heading)
-            found[name] = _Section(heading=heading, schema=schema, places=[where])
-            inside += [(f"{where}.{key}", inner, which or within) for key, inner in schema["properties"].items()]
+            heading = f"{where} of kind {which}" if which else where
+            found[name] = _Section(heading=heading, kind=which or kind, schema=schema, places=[where])
+            inside += [(f"{where}.{key}", which or kind, inner) for key, inner in schema["properties"].items()]
         pending = inside + pending
-    return found
+    headings = [section.heading for section in found.values()]
+    return {
+        name: replace(section, heading=f"{section.heading} of kind {section.kind}")
+        if headings.count(section.heading) > 1
+        else section
+        for name, section in found.items()
+    }
 
 
 def _references(node: Node) -> Iterator[tuple[str, str]]:
@@ -108,7 +113,8 @@ def _references(node: Node) -> Iterator[tuple[str, str]]:
         yield _name(reference), kind
     if "$ref" in node:
         yield _name(node["$ref"]), ""
-    for option in (*node.get("anyOf", []), *([node["items"]] if "items" in node else [])):
+    several = (*node.get("patternProperties", {}).values(), *([node["items"]] if "items" in node else []))
+    for option in (*node.get("anyOf", []), *several):
         yield from _references(option)
 
 
@@ -132,7 +138,7 @@ def _value(node: Node, sections: Mapping[str, _Section]) -> str:
     """What may stand there, in words."""
     if references := list(_references(node)):
         links = " or ".join(f"[{which or 'mapping'}]({sections[name].anchor})" for name, which in references)
-        text = f"list of {links}" if node.get("type") == "array" else links
+        text = {"array": "list of ", "object": "mapping of text to "}.get(node.get("type", ""), "") + links
     elif "enum" in node or "const" in node:
         text = ", ".join(f"`{one}`" for one in node.get("enum", [node.get("const")]))
     elif options := [option for option in node.get("anyOf", []) if option.get("type") != "null"]:

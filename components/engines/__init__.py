@@ -4,10 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from components.engines.comfyui import ComfyUi
+from components.engines.custom import Custom
 from components.engines.llamacpp import LlamaCpp
 from components.engines.mlserver import MLServer
+from components.engines.speaches import Speaches
 from components.engines.torchserve import TorchServe
 from components.engines.vllm import Vllm
 
-AnyEngine = Annotated[Vllm | LlamaCpp | MLServer | TorchServe, Field(discriminator="kind")]
-ENGINES = (Vllm, LlamaCpp, MLServer, TorchServe)
+AnyEngine = Annotated[
+    Vllm | LlamaCpp | MLServer | TorchServe | ComfyUi | Speaches | Custom, Field(discriminator="kind")
+]
+ENGINES = (Vllm, LlamaCpp, MLServer, TorchServe, ComfyUi, Speaches, Custom)

@@ -15,12 +15,14 @@ from components.engines.priorities import Priority
 from components.engines.settings import Image
 from components.node.settings import Architecture
 from components.section import Labels, Name, Quantity, Section, rule
-from components.workload.spec import Resources
+from components.workload.spec import Resources, SecretKey
 
 LoadingKind = Literal["stream", "cache"]
 """How weights reach the engine: streamed from the object store, or from a verified copy on the node."""
 Protocol = Literal["openai", "v2", "http"]
 """What it answers in: OpenAI's API, which the gateway hands on; the Open Inference Protocol; one of its own."""
+Mode = Literal["chat", "embedding", "image_generation", "audio_transcription", "audio_speech"]
+"""What a model is asked for, as LiteLLM's `model_info.mode` calls it."""
 Argument = Annotated[
     str,
     StringConstraints(min_length=1, max_length=4096),
@@ -47,6 +49,8 @@ class Workload:
     """In place of the image's own."""
     args: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    secret_env: Mapping[str, SecretKey] = field(default_factory=dict[str, SecretKey])
+    """Variables from Secrets in the engines' namespace."""
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     """Text by path, below `FILES`; nothing secret."""
     drain: Sequence[str] = ()
@@ -55,6 +59,8 @@ class Workload:
     """Size of /dev/shm, counted within the memory limit; the runtime's 64 MiB when not set."""
     writable_root: str | None = None
     """Why its root must be writable: an exception, shown on the object."""
+    groups: Sequence[int] = ()
+    """Numbers of groups that may read what the image keeps from everyone else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +107,26 @@ class Engine(Section):
     """Namespaces whose pods may send requests; those of the gateway may besides, to a server with OpenAI's API."""
     extra_args: tuple[Argument, ...] = ()
     """Arguments for the server, behind ours. llama.cpp takes a flag and its value as two of them."""
+
+    @property
+    def images(self) -> Mapping[Kind, str]:
+        """Image by accelerator kind."""
+        return self.IMAGES
+
+    @property
+    def built_for(self) -> Sequence[Architecture]:
+        """What the image for its accelerator is built for."""
+        return self.ARCHITECTURES.get(self.accelerator.kind, ())
+
+    @property
+    def speaks(self) -> Protocol:
+        """What it answers in."""
+        return self.PROTOCOL
+
+    @property
+    def serves(self) -> Mapping[str, Mode]:
+        """What requests may name, and what they then ask for."""
+        return dict.fromkeys((self.name, *(one.name for one in self.lora_adapters)), "chat")
 
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:

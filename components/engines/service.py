@@ -1,6 +1,7 @@
 """From any engine to the objects that serve it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pulumi
 
@@ -91,7 +92,7 @@ class InferenceService(pulumi.ComponentResource):
                 init_containers=loaded.before,
                 containers=[_serve(engine, workload, loaded, startup_seconds(engine, loads))],
                 volumes={**loaded.volumes, **_volumes(engine, workload)},
-                placement=placement(engine, cluster),
+                placement=_admitted(placement(engine, cluster), workload),
                 grace_seconds=DRAIN_SECONDS + engine.drain_seconds + ENDING_SECONDS,
                 priority=priority_class(engine.priority),
             ),
@@ -109,7 +110,7 @@ class InferenceService(pulumi.ComponentResource):
         )
         Application(name, server, namespace=namespace, opts=pulumi.ResourceOptions(parent=self))
         base = f"http://{engine.name}.{namespace}:{workload.ports['http']}"
-        self.url = f"{base}/v1" if engine.PROTOCOL == "openai" else base
+        self.url = f"{base}/v1" if engine.speaks == "openai" else base
         self.register_outputs({"url": self.url})
 
 
@@ -148,7 +149,7 @@ def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
         selector[PRODUCT_LABEL] = request.product
     taints = cluster.tolerated(request, selector)
     there = {shape.capacity.arch for shape in cluster.candidates(request, selector)}
-    supported = there.intersection(engine.ARCHITECTURES[request.kind])
+    supported = there.intersection(engine.built_for)
     if supported and supported != there:
         selector["kubernetes.io/arch"] = min(supported)  # there are two, and it is not built for the other
     return Placement(
@@ -157,6 +158,10 @@ def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
         groups=cluster.groups(request),
         runtime_class=ACCELERATORS[request.kind].runtime_class,
     )
+
+
+def _admitted(where: Placement, workload: Workload) -> Placement:
+    return replace(where, groups=[*where.groups, *workload.groups])
 
 
 def _serve(engine: Engine, workload: Workload, loaded: Loading, startup: int) -> Container:
@@ -170,7 +175,11 @@ def _serve(engine: Engine, workload: Workload, loaded: Loading, startup: int) ->
         command=workload.command,
         args=workload.args,
         env={**workload.env, **loaded.env},
-        secret_env={**loaded.secret_env, **({engine.key_variable: key} if engine.key_variable and key else {})},
+        secret_env={
+            **workload.secret_env,
+            **loaded.secret_env,
+            **({engine.key_variable: key} if engine.key_variable and key else {}),
+        },
         ports=workload.ports,
         mounts={"/tmp": "scratch", "/scratch": "scratch", **loaded.mounts, **shared_memory, **files},
         read_only=(*loaded.mounts, *files),

@@ -1,28 +1,36 @@
 """Types that settings of several engines have."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
 from components.section import rule
 
+_MOVES = re.compile(r"[^0-9]*|.*(latest|nightly).*")
+"""Tags under which tomorrow's image is another: for want of any number, or by name."""
+
 
 def _exact(image: str) -> str:
-    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-    if "@" not in image and tag in ("", "latest"):
-        raise ValueError("moves: say which version, with :TAG or @sha256:DIGEST behind it")
-    return image
+    """Refuse what may change with what pins it."""
+    named, _, digest = image.partition("@")
+    repository, _, tag = named.rpartition(":") if ":" in named.rpartition("/")[2] else (named, "", "")
+    if digest or not _MOVES.fullmatch(tag):
+        return image
+    said = f'the tag "{tag}" moves' if tag else f'"{image}" has no tag'
+    pin = f"`docker buildx imagetools inspect {named}` prints the digest"
+    raise ValueError(f"{said}: name an exact version, as {repository}:1.2.3, or @sha256:...; {pin}")
 
 
 Image = Annotated[
     str,
     StringConstraints(
-        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
-        r"(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$",
-        max_length=300,
+        pattern=r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9][a-z0-9._-]*)*"
+        r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$",
+        max_length=400,
     ),
+    rule("an image with an exact version or a digest", example="registry.lan:5000/comfyui:1.2.3"),
     AfterValidator(_exact),
-    rule("an image with its exact version", example="registry.lan:5000/vllm/vllm-openai:v0.30.0"),
 ]
 GgufFile = Annotated[
     str,

@@ -50,3 +50,15 @@ TORCHSERVE: dict[Kind, str] = {
     "cuda": f"docker.io/pytorch/torchserve:{TORCHSERVE_VERSION}-gpu",
 }
 TORCHSERVE_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cpu": ("amd64",), "cuda": ("amd64",)}
+
+# renovate: datasource=docker depName=ghcr.io/speaches-ai/speaches
+SPEACHES_VERSION = "0.9.0-rc.3"
+"""The newest published, for want of a release that can be probed: 0.8.3 asks for its key at /health too. 2026-11-22,
+https://github.com/speaches-ai/speaches/issues/623 and the tags of its repository."""
+SPEACHES: dict[Kind, str] = {
+    "cpu": f"ghcr.io/speaches-ai/speaches:{SPEACHES_VERSION}-cpu",
+    "cuda": f"ghcr.io/speaches-ai/speaches:{SPEACHES_VERSION}-cuda",
+}
+SPEACHES_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cpu": ("amd64", "arm64"), "cuda": ("amd64",)}
+"""Both are published for both, in .github/workflows/docker-build-and-push.yaml; CTranslate2's wheels for arm64 are
+without CUDA."""

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
+from components.engines.engine import Mode
 from components.gateway.openwebui import PORT as WEB_PORT
 from components.gateway.openwebui import chat_container, chat_volume, chat_volume_claim
 from components.gateway.settings import Gateway, OpenWebUiSettings
@@ -42,6 +43,8 @@ class Backend:
     key_generation: int = 1
     weight: int | None = None
     """Its share of the requests, beside others of the same name."""
+    mode: Mode = "chat"
+    """What requests ask it for."""
 
     @property
     def key_variable(self) -> str:
@@ -188,6 +191,7 @@ def litellm_configuration(backends: Sequence[Backend]) -> str:
     models = [
         {
             "model_name": backend.name,
+            **({} if backend.mode == "chat" else {"model_info": {"mode": backend.mode}}),
             "litellm_params": {
                 "model": f"openai/{backend.model}",
                 "api_base": backend.url,

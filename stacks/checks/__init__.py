@@ -29,6 +29,8 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     engines.fit_their_gpus,
     engines.find_their_file,
     engines.keep_their_canaries_name_free,
+    engines.bring_their_model_cards,
+    engines.serve_each_repository_once,
     resources.hold_requests_within_limits,
     resources.of_the_gateway_fit_a_node,
     store.is_of_the_target,

@@ -8,6 +8,7 @@ from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.engines.gpu_memory import estimate
 from components.engines.service import placement
+from components.engines.speaches import CARD, Speaches
 from components.node.settings import NodeShape
 from components.workload.spec import Resources
 from stacks.checks.resources import one_of_each, room
@@ -76,8 +77,8 @@ def have_an_image(draft: Draft) -> Iterator[Problem]:
     """Not every server is built for every accelerator."""
     for place, engine in readable(draft.engines, "accelerator", "kind"):
         kind = engine.accelerator.kind
-        if kind not in engine.IMAGES:
-            message = f"{engine.kind} has no image for {kind}{there_are(kind, engine.IMAGES)}"
+        if kind not in engine.images:
+            message = f"{engine.kind} has no image for {kind}{there_are(kind, engine.images)}"
             yield Problem(place=(*place, "accelerator", "kind"), message=message)
 
 
@@ -104,6 +105,34 @@ def find_their_file(draft: Draft) -> Iterator[Problem]:
                 yield Problem(place=(*place, *keys), message=message)
 
 
+def bring_their_model_cards(draft: Draft) -> Iterator[Problem]:
+    """Speaches reads in a model's card what kind of model it is: without the card it serves nothing."""
+    models = {model.name: model for _, model in readable(draft.models, "name", "files")}
+    for place, engine in readable(draft.engines, "models", "kind"):
+        if not isinstance(engine, Speaches):
+            continue
+        for number, one in enumerate(engine.models):
+            model = models.get(one.model)
+            if model and not any(fnmatchcase(CARD, pattern) for pattern in model.files):
+                message = f'Speaches needs the {CARD} of "{model.name}": add it to that model\'s files'
+                yield Problem(place=(*place, "models", number, "model"), message=message)
+
+
+def serve_each_repository_once(draft: Draft) -> Iterator[Problem]:
+    """Requests to the gateway name a repository, and nothing else."""
+    taken: dict[str, str] = {}
+    for place, engine in readable(draft.engines, "models", "kind", "name"):
+        if not isinstance(engine, Speaches):
+            continue
+        for number, one in enumerate(engine.models):
+            if one.repository in taken:
+                message = (
+                    f'"{one.repository}" is served by "{taken[one.repository]}" already; requests name nothing else'
+                )
+                yield Problem(place=(*place, "models", number, "repository"), message=message)
+            taken.setdefault(one.repository, engine.name)
+
+
 def fit_a_node(draft: Draft) -> Iterator[Problem]:
     """Some node can run one replica when it is empty. Whether all replicas fit at once is for a rehearsal to show."""
     clusters = {one.name: one_of_each(one.value) for one in draft.clusters or () if one.value and one.whole}
@@ -114,9 +143,10 @@ def fit_a_node(draft: Draft) -> Iterator[Problem]:
         if not engine or not cluster or not cluster.machines or not part.knows("accelerator", "nodeSelector", "kind"):
             continue
         resources = engine.resources if part.knows("resources") else None
-        key = (engine.kind, cluster.name, engine.accelerator, frozenset(engine.node_selector.items()), resources)
+        selector, built_for = frozenset(engine.node_selector.items()), tuple(engine.built_for)
+        key = (engine.kind, cluster.name, engine.accelerator, selector, built_for, resources)
         if key not in alike:
-            alike[key] = tuple(_fits(engine, cluster, resources)) if engine.accelerator.kind in engine.IMAGES else ()
+            alike[key] = tuple(_fits(engine, cluster, resources)) if engine.accelerator.kind in engine.images else ()
         for keys, message in alike[key]:
             yield Problem(place=(*part.place, *keys), message=message)
 
@@ -153,11 +183,10 @@ def _fits(engine: AnyEngine, cluster: ClusterSettings, resources: Resources | No
         return
     where = placement(engine, cluster)
     nodes = [node for node in nodes if node.capacity.taint is None or node.capacity.taint in where.taints]
-    supported = engine.ARCHITECTURES[engine.accelerator.kind]
-    built = [node for node in nodes if node.capacity.arch in supported]
+    built = [node for node in nodes if node.capacity.arch in engine.built_for]
     if not built:
         architectures = listed(sorted({node.capacity.arch for node in nodes}))
-        image = f"the {engine.accelerator.kind} image of {engine.kind} is for {listed(supported)}"
+        image = f"the {engine.accelerator.kind} image of {engine.kind} is for {listed(engine.built_for)}"
         yield ("accelerator", "kind"), f'{image}; the fitting nodes in "{cluster.name}" are {architectures}'
     elif resources and (lacking := room([resources], built)):
         yield ("resources",), f'{lacking[0]}; the largest fitting node in "{cluster.name}" has {lacking[1]}'

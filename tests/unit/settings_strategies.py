@@ -11,7 +11,22 @@ from tests.unit.recording import stack_settings
 STACKS = {stack: stack_settings(stack) for stack in ("dev", "onprem", "eks")}
 HOST_KEY = STACKS["onprem"]["clusters"][0]["nodes"][0]["hostKey"]
 HOSTILE = ["$(id)", "`id`", "a;b", "\x1b[31m", "a\nb", "日本", "\u202e", "../..", "<<", "", "x" * 300, "null", "\x00"]
-WORDS = ["cuda", "rocm", "cpu", "vllm", "llamacpp", "dev", "minio", "s3", "external", "server", "1Gi", "2", "kind"]
+WORDS = [
+    "cuda",
+    "rocm",
+    "cpu",
+    "vllm",
+    "llamacpp",
+    "custom",
+    "dev",
+    "minio",
+    "s3",
+    "external",
+    "server",
+    "1Gi",
+    "2",
+    "kind",
+]
 ANYTHING = st.recursive(
     st.none()
     | st.booleans()
@@ -119,7 +134,7 @@ def _engine(
     gpu = accelerator["kind"] != "cpu" and draw(st.booleans())
     engine: dict[str, Any] = {
         "name": name,
-        "kind": draw(st.sampled_from(["vllm", "llamacpp"])) if gpu else "llamacpp",
+        "kind": draw(st.sampled_from(["vllm", "llamacpp", "comfyui", "custom"] if gpu else ["llamacpp", "custom"])),
         "model": draw(st.sampled_from(models))["name"],
         "cluster": cluster["name"],
         "replicas": draw(st.integers(0, 100)),
@@ -129,6 +144,12 @@ def _engine(
     if gpu:
         request = {"kind": accelerator["kind"], "count": draw(st.integers(1, accelerator["count"]))}
         engine |= {"accelerator": request, "nodeSelector": node["labels"]}
+    if engine["kind"] in ("comfyui", "custom"):
+        model = engine.pop("model")
+        engine |= {"image": "registry.lan/server:1.0", "architectures": ["amd64", "arm64"]}
+        if engine["kind"] == "comfyui":
+            return engine | {"models": [{"model": model, "folder": "checkpoints"}]}
+        return engine | {"models": [model], "health": "/health", "extraArgs": []}
     return engine if engine["kind"] == "vllm" else engine | {"file": "model.gguf"}
 
 

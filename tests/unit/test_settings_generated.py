@@ -66,6 +66,7 @@ def test_every_example_in_the_schema_is_right() -> None:
     for place, node in _nodes(settings_schema(), ""):
         for example in node.get("examples", []):
             rules = {key: value for key, value in node.items() if key != "discriminator"}
+            rules["$defs"] = settings_schema()["$defs"]
             assert _editor(rules).is_valid(example), place
 
 
