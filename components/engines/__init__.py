@@ -10,9 +10,12 @@ from components.engines.llamacpp import LlamaCpp
 from components.engines.mlserver import MLServer
 from components.engines.speaches import Speaches
 from components.engines.torchserve import TorchServe
+from components.engines.triton.server import Triton
+from components.engines.triton.tensorrtllm import TritonTensorRtLlm
 from components.engines.vllm import Vllm
 
 AnyEngine = Annotated[
-    Vllm | LlamaCpp | MLServer | TorchServe | ComfyUi | Speaches | Custom, Field(discriminator="kind")
+    Vllm | LlamaCpp | Triton | TritonTensorRtLlm | MLServer | TorchServe | ComfyUi | Speaches | Custom,
+    Field(discriminator="kind"),
 ]
-ENGINES = (Vllm, LlamaCpp, MLServer, TorchServe, ComfyUi, Speaches, Custom)
+ENGINES = (Vllm, LlamaCpp, Triton, TritonTensorRtLlm, MLServer, TorchServe, ComfyUi, Speaches, Custom)

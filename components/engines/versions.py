@@ -35,6 +35,20 @@ LLAMACPP_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {
 }
 """As listed in llama.cpp's docs/docker.md."""
 
+# renovate: datasource=docker depName=nvcr.io/nvidia/tritonserver versioning=regex:^(?<major>\d+)\.(?<minor>\d+)-py3$
+TRITON_TAG = "26.07-py3"
+"""Triton 2.71.0. 2026-11-22, its release notes at docs.nvidia.com/deeplearning/triton-inference-server."""
+TRITON: dict[Kind, str] = {
+    "cpu": f"nvcr.io/nvidia/tritonserver:{TRITON_TAG}",
+    "cuda": f"nvcr.io/nvidia/tritonserver:{TRITON_TAG}",
+}
+TRITON_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cpu": ("amd64", "arm64"), "cuda": ("amd64", "arm64")}
+# renovate: datasource=docker depName=nvcr.io/nvidia/tritonserver versioning=regex:^(?<major>\d+)\.(?<minor>\d+)-trtllm
+TRITON_TENSORRTLLM_TAG = "26.07-trtllm-python-py3"
+"""Triton 2.71.0 with TensorRT-LLM 1.2.1. 2026-11-22, NVIDIA's tutorials for Triton."""
+TRITON_TENSORRTLLM: dict[Kind, str] = {"cuda": f"nvcr.io/nvidia/tritonserver:{TRITON_TENSORRTLLM_TAG}"}
+TRITON_TENSORRTLLM_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cuda": ("amd64", "arm64")}
+
 # renovate: datasource=docker depName=seldonio/mlserver
 MLSERVER_VERSION = "1.7.1"
 """Newest release on PyPI that is not a candidate. 2026-11-22."""

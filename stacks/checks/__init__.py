@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from stacks.checks import engines, machines, models, names, node_ports, resources, store
+from stacks.checks import engines, machines, models, names, node_ports, resources, store, triton
 from stacks.drafts import Draft
 from stacks.problems import Problem
 
@@ -31,6 +31,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     engines.keep_their_canaries_name_free,
     engines.bring_their_model_cards,
     engines.serve_each_repository_once,
+    triton.find_their_files,
     resources.hold_requests_within_limits,
     resources.of_the_gateway_fit_a_node,
     store.is_of_the_target,
