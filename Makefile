@@ -86,6 +86,7 @@ lock: $(VENV)/.ready-dev ## Renew the Python lock files, with hashes and without
 	$(LOCK) --group torchserve --output-file tests/engines/torchserve.lock
 	$(LOCK) --group vllm --no-deps --output-file tests/engines/vllm.lock
 	$(LOCK) --no-deps --group triton --output-file tests/engines/triton.lock
+	$(LOCK) --group ray --output-file tests/ray.lock
 
 clean: ## Stop what runs on this machine for this checkout, and remove what was installed into it
 	@$(PYTHON) -m toolchain clean

@@ -88,6 +88,7 @@ class Engines(pulumi.ComponentResource):
                 program_image=settings.sync.image or PROGRAM,
                 origin=origin if any(one.source for one in engine.lora_adapters) else Origin(),
                 update=updates[engine.name],
+                operators=cluster.operators,
                 opts=self._after(
                     *shared,
                     *_named(reading, engine.name),

@@ -63,7 +63,7 @@ def ensure(tools: Iterable[Tool], network: Network, *, quiet: bool = False) -> t
 
 def find(tool: Tool, platform: Platform, attempts: list[Attempt]) -> Brought | None:
     """The tool where it is there already: on PATH or in the cache."""
-    there = installed.on_path(tool.name, tool.asks)
+    there = installed.on_path(tool.name, tool.asks) if tool.asks else None
     if there and tool.fits.accepts(there.version):
         how = f"PATH ({there.path})"
         return Brought(tool=tool, path=there.path, version=str(there), how=how, on_path=True)
@@ -119,10 +119,10 @@ def install(tool: Tool, target: Path, into: Callable[[Path], str]) -> str:
 
 def _check(tool: Tool, candidate: Path) -> None:
     try:
-        answer = installed.answer(candidate, tool.asks)
+        answer = installed.answer(candidate, tool.asks or ("--help",))
     except OSError as error:
         raise Unavailable(f"it came, but does not run here: {error.strerror or error}") from error
-    if not tool.fits.accepts(installed.version_in(answer)):
+    if tool.asks and not tool.fits.accepts(installed.version_in(answer)):
         said = " ".join(answer.split())[:200] or "nothing"
         raise Unavailable(f"it came, but does not run here as {tool.version}: {said}")
 

@@ -144,6 +144,21 @@ MC = Tool(
     ),
 )
 
+RAY_OPERATOR = Tool(
+    name="ray-operator",
+    version=versions.KUBERAY,
+    groups=frozenset({"tests"}),
+    asks=(),
+    fits=Fit(at_least=_numbers(versions.KUBERAY), below=(_numbers(versions.KUBERAY)[0] + 1,)),
+    # Published as an image alone.
+    release=None,
+    source=GoPackage(
+        family="kuberay",
+        package="github.com/ray-project/kuberay/ray-operator",
+        expectation="about 2 min on 2 cores",
+    ),
+)
+
 _VERSITYGW_ARCHIVE = f"versitygw_v{versions.VERSITYGW}_{{os}}_{{arch}}"
 VERSITYGW = Tool(
     name="versitygw",
@@ -230,6 +245,7 @@ TOOLS: tuple[Tool, ...] = (
     MINIO,
     MC,
     VERSITYGW,
+    RAY_OPERATOR,
     S5CMD,
     RCLONE,
 )

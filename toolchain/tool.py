@@ -106,7 +106,10 @@ class GoPackage:
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One program that is brought. `asks` are the arguments that make it print its version."""
+    """One program that is brought. `asks` are the arguments that make it print its version.
+
+    They are empty where it cannot say: then one on PATH is not used.
+    """
 
     name: str
     version: str

@@ -19,6 +19,9 @@ class Cluster:
     ready: tuple[pulumi.Resource, ...] = ()
     """What must exist before the first pod: nodes, storage classes, runtime classes."""
 
+    operators: bool = True
+    """Whether operators can run there. On simulated nodes nothing does."""
+
     @property
     def name(self) -> str:
         """The cluster's name in settings."""

@@ -54,6 +54,7 @@ class EmbeddedCluster(pulumi.ComponentResource):
             provider=provider,
             kubeconfig=pulumi.Output.secret(control_plane.stdout),
             ready=(storage, *runtimes, *nodes),
+            operators=False,
         )
         self.register_outputs({})
 

@@ -8,6 +8,7 @@ from components.engines.comfyui import ComfyUi
 from components.engines.custom import Custom
 from components.engines.llamacpp import LlamaCpp
 from components.engines.mlserver import MLServer
+from components.engines.ray_serve import RayServe
 from components.engines.speaches import Speaches
 from components.engines.torchserve import TorchServe
 from components.engines.triton.server import Triton
@@ -15,7 +16,7 @@ from components.engines.triton.tensorrtllm import TritonTensorRtLlm
 from components.engines.vllm import Vllm
 
 AnyEngine = Annotated[
-    Vllm | LlamaCpp | Triton | TritonTensorRtLlm | MLServer | TorchServe | ComfyUi | Speaches | Custom,
+    Vllm | LlamaCpp | Triton | TritonTensorRtLlm | RayServe | MLServer | TorchServe | ComfyUi | Speaches | Custom,
     Field(discriminator="kind"),
 ]
-ENGINES = (Vllm, LlamaCpp, Triton, TritonTensorRtLlm, MLServer, TorchServe, ComfyUi, Speaches, Custom)
+ENGINES = (Vllm, LlamaCpp, Triton, TritonTensorRtLlm, RayServe, MLServer, TorchServe, ComfyUi, Speaches, Custom)

@@ -169,6 +169,11 @@ class Engine(Section):
         return (self,)
 
     @property
+    def most_replicas(self) -> int:
+        """How many there may be at once, where something adds them as they are needed."""
+        return self.replicas
+
+    @property
     def streams(self) -> bool:
         """Whether it reads its models from the object store itself."""
         return False

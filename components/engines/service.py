@@ -5,16 +5,19 @@ from dataclasses import replace
 
 import pulumi
 
-from components.accelerators import ACCELERATOR_LABEL, ACCELERATORS, PRODUCT_LABEL, SHARED_LABEL
+from components.accelerators import ACCELERATOR_LABEL, ACCELERATORS, PRODUCT_LABEL, SHARED_LABEL, AcceleratorRequest
 from components.cluster.settings import ClusterSettings
 from components.engines.adapters import DIRECTORY, VOLUME, VOLUMES, Origin, bring
 from components.engines.engine import FILES, Engine, Workload
 from components.engines.loading import Loading, loading
+from components.engines.operated import OperatedService
+from components.engines.operator import OperatorEngine
 from components.engines.priorities import priority_class
 from components.section import byte_count
 from components.storage.model import Model
 from components.storage.object_store import ObjectStore
-from components.workload.application import Application, Server, file_key
+from components.workload.application import Application, Server
+from components.workload.around import file_key
 from components.workload.pod import DRAIN_SECONDS, labels
 from components.workload.spec import (
     ConfigFiles,
@@ -39,7 +42,7 @@ ENDING_SECONDS = 15
 
 
 class InferenceService(pulumi.ComponentResource):
-    """Deployment, Service and their guards for one engine.
+    """Deployment, Service and their guards for one engine, or the custom resource of which an operator makes them.
 
     The Kubernetes provider comes from the parent, so the same objects can go to a cluster or into Git.
     """
@@ -61,13 +64,14 @@ class InferenceService(pulumi.ComponentResource):
         program_image: str,
         origin: Origin,
         update: Update,
+        operators: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make it.
 
         `clients` are the namespaces whose pods may send requests, and `askers` Jobs in its own; `program_image` is
         what our own program runs in, and `origin` is for adapters from elsewhere. An engine with a key finds it in the
-        Secret `key_secret(NAME)`.
+        Secret `key_secret(NAME)`. `operators` says whether operators can run in the cluster.
         """
         super().__init__("inference:engines:InferenceService", name, None, opts)
         loads = [models[one] for one in engine.loads]
@@ -108,7 +112,20 @@ class InferenceService(pulumi.ComponentResource):
             restart_on={"key": str(engine.key_generation)} if engine.key_variable else {},
             prepare_seconds=sum(_seconds(model) for model in loads),
         )
-        Application(name, server, namespace=namespace, opts=pulumi.ResourceOptions(parent=self))
+        child = pulumi.ResourceOptions(parent=self)
+        if isinstance(engine, OperatorEngine):
+            OperatedService(
+                name,
+                engine,
+                server,
+                models=loaded.paths,
+                elsewhere=placement(engine, cluster, AcceleratorRequest()),
+                operators=operators,
+                namespace=namespace,
+                opts=child,
+            )
+        else:
+            Application(name, server, namespace=namespace, opts=child)
         base = f"http://{engine.name}.{namespace}:{workload.ports['http']}"
         self.url = f"{base}/v1" if engine.speaks == "openai" else base
         self.register_outputs({"url": self.url})
@@ -137,9 +154,9 @@ def _asked(workload: Workload) -> Sequence[int]:
     return [port for name, port in workload.ports.items() if name != "metrics"]
 
 
-def placement(engine: Engine, cluster: ClusterSettings) -> Placement:
-    """Labels, taints, runtime class and device groups that the engine's accelerator asks for."""
-    request = engine.accelerator
+def placement(engine: Engine, cluster: ClusterSettings, request: AcceleratorRequest | None = None) -> Placement:
+    """Labels, taints, runtime class and device groups that the engine's accelerator asks for, or another `request`."""
+    request = request or engine.accelerator
     selector = dict(engine.node_selector)
     if request.gpus:
         selector[ACCELERATOR_LABEL] = request.kind

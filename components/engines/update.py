@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from components.cluster.settings import ClusterSettings
 from components.engines.engine import Engine
+from components.engines.operator import OperatorEngine
 from components.workload.spec import Update
 
 
@@ -11,21 +12,22 @@ def update(engine: Engine, cluster: ClusterSettings, engines: Sequence[Engine]) 
     """One replica more first, where a GPU is certainly free for it; else one of the old ones makes room.
 
     A GPU is certainly free on a node that has enough even when every replica of all `engines` of the cluster which
-    might run there does.
+    might run there does. An operator makes all replicas anew before it takes the old ones away.
     """
     request = engine.accelerator
     if not request.gpus:
         return "surge"
+    more = engine.most_replicas if isinstance(engine, OperatorEngine) else 1
+    room = 0
     for node in cluster.candidates(request, engine.node_selector):
         taken = sum(
-            other.accelerator.gpus * other.replicas for other in engines if _may_run_on(other, node.name, cluster)
+            other.accelerator.gpus * other.most_replicas for other in engines if _may_run_on(other, node.name, cluster)
         )
-        if taken + request.gpus <= node.capacity.accelerator.advertised:
-            return "surge"
-    return "in-place"
+        room += max(0, node.capacity.accelerator.advertised - taken) // request.gpus
+    return "surge" if room >= more else "in-place"
 
 
 def _may_run_on(engine: Engine, node: str, cluster: ClusterSettings) -> bool:
-    if not engine.accelerator.gpus or not engine.replicas:
+    if not engine.accelerator.gpus or not engine.most_replicas:
         return False
     return any(node == one.name for one in cluster.candidates(engine.accelerator, engine.node_selector))

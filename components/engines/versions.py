@@ -76,3 +76,10 @@ SPEACHES: dict[Kind, str] = {
 SPEACHES_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cpu": ("amd64", "arm64"), "cuda": ("amd64",)}
 """Both are published for both, in .github/workflows/docker-build-and-push.yaml; CTranslate2's wheels for arm64 are
 without CUDA."""
+
+# renovate: datasource=docker depName=rayproject/ray-llm versioning=docker
+RAY_LLM_TAG = "2.58.0-py312-cu130"
+"""With vLLM 0.26.0; the newest that was seen in use, with KubeRay 1.7.0. 2026-11-22."""
+RAY_VERSION = RAY_LLM_TAG.partition("-")[0]
+RAY_LLM: dict[Kind, str] = {"cuda": f"docker.io/rayproject/ray-llm:{RAY_LLM_TAG}"}
+RAY_LLM_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cuda": ("amd64",)}

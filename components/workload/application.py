@@ -7,8 +7,15 @@ from hashlib import sha256
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.workload.around import (
+    config_map,
+    disruption_budget,
+    file_key,
+    network_policy,
+    service_account,
+    spread,
+)
 from components.workload.fields import stated
-from components.workload.network import egress_rule, ingress_rule
 from components.workload.pod import labels, pod_spec
 from components.workload.spec import Peer, Pod, Update
 
@@ -56,12 +63,10 @@ class Application(pulumi.ComponentResource):
         self._name, self._server, self._namespace = name, server, namespace
         self._labels = labels(server.name, server.part)
         self._child = pulumi.ResourceOptions(parent=self)
-        account = kubernetes.core.v1.ServiceAccount(
-            name, metadata=self._metadata(), automount_service_account_token=False, opts=self._child
-        )
+        account = service_account(name, self._metadata(), self._child)
         policy = self._network_policy()
         if server.replicas > 1:
-            self._disruption_budget()
+            disruption_budget(name, self._metadata(), self._labels, {"max_unavailable": 1}, self._child)
         files = [self._config_map()] if server.files else []
         self._deployment(pulumi.ResourceOptions(parent=self, depends_on=[account, policy, *files]))
         self.service = self._service()
@@ -82,17 +87,17 @@ class Application(pulumi.ComponentResource):
         pod = pod_spec(self._server.pod)
         pod["service_account_name"] = self._server.name
         if self._server.replicas > 1:
-            pod["topology_spread_constraints"] = [_spread(self._labels)]
+            pod["topology_spread_constraints"] = [spread(self._labels)]
         writable_roots = [one.writable_root for one in self._server.pod.containers if one.writable_root]
-        content = {**self._files, **self._server.restart_on}
-        restart_on = {f"inference/{what}": digest(text) for what, text in content.items()}
+        content = {**self._server.files, **self._server.restart_on}
+        restart_on = {f"inference/{file_key(what)}": digest(text) for what, text in content.items()}
         kubernetes.apps.v1.Deployment(
             self._name,
             metadata=self._metadata(exceptions(("CKV_K8S_22", reason) for reason in writable_roots)),
             spec={
                 "replicas": self._server.replicas,
                 "revision_history_limit": 3,
-                "progress_deadline_seconds": _progress_deadline(self._server),
+                "progress_deadline_seconds": progress_deadline(self._server),
                 "selector": {"match_labels": self._labels},
                 "strategy": _strategy(self._server.update),
                 "template": {
@@ -104,16 +109,9 @@ class Application(pulumi.ComponentResource):
         )
 
     def _config_map(self) -> kubernetes.core.v1.ConfigMap:
-        return kubernetes.core.v1.ConfigMap(
-            f"{self._name}-config",
-            metadata={**self._metadata(), "name": self._server.config_map},
-            data=self._files,
-            opts=self._child,
-        )
-
-    @property
-    def _files(self) -> dict[str, str]:
-        return {file_key(path): text for path, text in self._server.files.items()}
+        metadata = self._metadata()
+        metadata["name"] = self._server.config_map
+        return config_map(f"{self._name}-config", metadata, self._server.files, self._child)
 
     def _service(self) -> kubernetes.core.v1.Service:
         return kubernetes.core.v1.Service(
@@ -150,34 +148,18 @@ class Application(pulumi.ComponentResource):
     def _network_policy(self) -> kubernetes.networking.v1.NetworkPolicy:
         # A node hands on what comes to its port under an address of its own, so no client can be told from another.
         outside = [Peer(port=self._server.ports[name]) for name in self._server.node_ports]
-        return kubernetes.networking.v1.NetworkPolicy(
+        return network_policy(
             self._name,
-            metadata=self._metadata(),
-            spec={
-                "pod_selector": {"match_labels": self._labels},
-                "policy_types": ["Ingress", "Egress"],
-                "ingress": [ingress_rule(peer) for peer in (*self._server.clients, *outside)],
-                "egress": [egress_rule(peer) for peer in self._server.egress],
-            },
-            opts=self._child,
-        )
-
-    def _disruption_budget(self) -> None:
-        kubernetes.policy.v1.PodDisruptionBudget(
-            self._name,
-            metadata=self._metadata(),
-            spec={"max_unavailable": 1, "selector": {"match_labels": self._labels}},
+            self._metadata(),
+            self._labels,
+            clients=(*self._server.clients, *outside),
+            egress=self._server.egress,
             opts=self._child,
         )
 
 
 def _port(name: str, number: int) -> kubernetes.core.v1.ServicePortArgsDict:
     return {"name": name, "port": number, "target_port": number, "protocol": "TCP"}
-
-
-def file_key(path: str) -> str:
-    """The key of a file in a ConfigMap, and in the annotation that it restarts on: neither may have slashes."""
-    return path.replace("/", "__")
 
 
 def digest(content: str) -> str:
@@ -197,16 +179,7 @@ def _strategy(update: Update) -> kubernetes.apps.v1.DeploymentStrategyArgsDict:
     return {"type": "RollingUpdate", "rolling_update": {"max_surge": surge, "max_unavailable": unavailable}}
 
 
-def _progress_deadline(server: Server) -> int:
-    """A rollout has failed when the slowest start is over, with 5 minutes for pulling images."""
+def progress_deadline(server: Server) -> int:
+    """Seconds: a rollout has failed when the slowest start is over, with 5 minutes for pulling images."""
     starts = (container.health.startup_seconds for container in server.pod.containers if container.health)
     return 300 + server.prepare_seconds + max(starts, default=0)
-
-
-def _spread(selector: Mapping[str, str]) -> kubernetes.core.v1.TopologySpreadConstraintArgsDict:
-    return {
-        "max_skew": 1,
-        "topology_key": "kubernetes.io/hostname",
-        "when_unsatisfiable": "ScheduleAnyway",
-        "label_selector": {"match_labels": selector},
-    }

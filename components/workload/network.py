@@ -13,19 +13,19 @@ def ingress_rule(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyIngressRul
     """Let `peer` connect to us on its port."""
     fields: kubernetes.networking.v1.NetworkPolicyIngressRuleArgsDict = {
         "from_": _selectors(peer),
-        "ports": [_port(peer)],
+        "ports": _ports(peer),
     }
     return stated(fields)
 
 
 def egress_rule(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
     """Let us connect to `peer` on its port."""
-    fields: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {"to": _selectors(peer), "ports": [_port(peer)]}
+    fields: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {"to": _selectors(peer), "ports": _ports(peer)}
     return stated(fields)
 
 
-def _port(peer: Peer) -> kubernetes.networking.v1.NetworkPolicyPortArgsDict:
-    return {"protocol": peer.protocol, "port": peer.port}
+def _ports(peer: Peer) -> list[kubernetes.networking.v1.NetworkPolicyPortArgsDict]:
+    return [] if peer.port is None else [{"protocol": peer.protocol, "port": peer.port}]
 
 
 def _selectors(peer: Peer) -> list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict]:

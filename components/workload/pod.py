@@ -17,7 +17,7 @@ def pod_spec(pod: Pod, *, restart: str | None = None) -> kubernetes.core.v1.PodS
     """The Kubernetes pod for `pod`; `restart` is the restart policy where it is not `Always`."""
     placement = pod.placement
     fields: kubernetes.core.v1.PodSpecArgsDict = {
-        "automount_service_account_token": False,
+        "automount_service_account_token": pod.api_token,
         # Kubernetes would set VLLM_PORT=tcp://… for a Service called vllm, which vLLM takes for its own setting.
         "enable_service_links": False,
         "containers": [_container(container) for container in pod.containers],

@@ -151,13 +151,16 @@ class Pod:
     """Time that running requests get when the pod is asked to stop."""
     priority: str | None = None
     """Its PriorityClass."""
+    api_token: bool = False
+    """Whether it has a token for Kubernetes' API, as its service account."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
     """One end of an allowed connection: pods in a namespace, or any address where `namespace` is None."""
 
-    port: int
+    port: int | None
+    """None for all of them, of any protocol."""
     namespace: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     protocol: Literal["TCP", "UDP"] = "TCP"

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL
+from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL, AcceleratorRequest
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.engines.gpu_memory import estimate
+from components.engines.ray_serve import RayServe
 from components.engines.service import placement
 from components.engines.speaches import CARD, Speaches
 from components.node.settings import NodeShape
@@ -168,6 +169,30 @@ def fit_their_gpus(draft: Draft) -> Iterator[Problem]:
             has = f'the largest for it in "{cluster.name}" has {max(known) / 1024:.1f} GiB'
             remedy = "more GPUs, a shorter contextLength, or a model with fewer bits per parameter"
             yield Problem(place=(*part.place, "accelerator"), message=f"needs {needed}; {has}: try {remedy}")
+
+
+def have_room_for_their_head(draft: Draft) -> Iterator[Problem]:
+    """Ray's head asks for no GPU: it runs where nothing is reserved, or where its engine's labels say."""
+    clusters = {one.name: one_of_each(one.value) for one in draft.clusters or () if one.value and one.whole}
+    for place, engine in readable(draft.engines, "kind", "cluster", "nodeSelector", "accelerator", "head"):
+        cluster = clusters.get(engine.cluster) if isinstance(engine, RayServe) else None
+        if not isinstance(engine, RayServe) or not cluster or engine.accelerator.kind not in engine.IMAGES:
+            continue
+        request = AcceleratorRequest()
+        taints = cluster.tolerated(request, engine.node_selector)
+        nodes = [
+            node
+            for node in cluster.candidates(request, engine.node_selector)
+            if (node.capacity.taint is None or node.capacity.taint in taints)
+            and node.capacity.arch in engine.ARCHITECTURES[engine.accelerator.kind]
+        ]
+        if not nodes:
+            architectures = listed(engine.ARCHITECTURES[engine.accelerator.kind])
+            message = f'no node in "{cluster.name}" is free for it: {architectures}, and not reserved'
+            yield Problem(place=(*place, "head"), message=message)
+        elif lacking := room([engine.head], nodes):
+            message = f'{lacking[0]}; the largest node for it in "{cluster.name}" has {lacking[1]}'
+            yield Problem(place=(*place, "head"), message=message)
 
 
 def _fits(engine: AnyEngine, cluster: ClusterSettings, resources: Resources | None) -> Iterator[_Misfit]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from components.engines.operator import MAIN, OperatorEngine, group_name
 from components.node.settings import NodeGroup
 from stacks.drafts import Draft, Part, readable
 from stacks.problems import PREFIX, Place, Problem, echo, path
@@ -50,6 +51,21 @@ def are_not_taken_by_kubernetes(draft: Draft) -> Iterator[Problem]:
     for place, engine in readable(draft.engines, "name"):
         if what := _TAKEN.get(engine.name):
             message = f'"{engine.name}" is taken: the engines\' namespace has a {what} of this name; choose another'
+            yield Problem(place=(*place, "name"), message=message)
+
+
+def are_not_taken_by_another_engines_pods(draft: Draft) -> Iterator[Problem]:
+    """An operator's engine has objects of further names: `NAME-head`."""
+    taken = {
+        group_name(engine, group): engine.name
+        for _, engine in readable(draft.engines, "name", "kind")
+        if isinstance(engine, OperatorEngine)
+        for group in engine.GROUPS
+        if group != MAIN
+    }
+    for place, engine in readable(draft.engines, "name"):
+        if other := taken.get(engine.name):
+            message = f'"{engine.name}" is taken: pods of engine "{other}" are called so; choose another'
             yield Problem(place=(*place, "name"), message=message)
 
 

@@ -41,6 +41,8 @@ class Registration:
     custom: bool
     retained: bool
     """Left behind when it is deleted."""
+    replaced_on: tuple[str, ...]
+    """Properties of which another value takes a new object."""
     inside_apply: bool
     inputs: Mapping[str, Any]
     """As on the wire: secrets are still wrapped."""
@@ -139,6 +141,7 @@ class _Monitor(mocks.MockMonitor):
                     dependencies=tuple(request.dependencies),
                     custom=request.custom,
                     retained=request.retainOnDelete,
+                    replaced_on=tuple(request.replaceOnChanges),
                     inside_apply=request.name in _made_inside_apply,
                     inputs=MessageToDict(request.object),
                 )

@@ -24,6 +24,7 @@ MODULE_VERSIONS = {
     "mc": f"github.com/minio/mc {versions.MC_MODULE}",
     "minio": f"github.com/minio/minio {versions.MINIO_MODULE}",
     "rclone": f"github.com/rclone/rclone v{versions.RCLONE}",
+    "kuberay": f"github.com/ray-project/kuberay/ray-operator v{versions.KUBERAY}",
     "s5cmd": f"github.com/peak/s5cmd/v2 v{versions.S5CMD}",
     "versitygw": f"github.com/versity/versitygw v{versions.VERSITYGW}",
 }

@@ -1,0 +1,93 @@
+"""Engines that an operator of the cluster runs: it makes their pods from a custom resource, and their Service."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import pulumi_kubernetes as kubernetes
+
+from components.engines.engine import Engine
+from components.section import Name
+from components.workload.around import spread
+from components.workload.pod import labels, pod_spec
+from components.workload.spec import Peer, Placement, Pod
+
+MAIN = "engine"
+"""The group of pods that compute. Its pods carry the engine's own name; those of others have theirs behind it."""
+INSTANCE = "app.kubernetes.io/instance"
+"""Label with the engine's name on all of its pods."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Pods of one kind."""
+
+    pod: Pod
+    replicas: int
+    """How many there are in the beginning, and at least."""
+    egress: Sequence[Peer] = ()
+    """Where these alone may connect to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomResource:
+    """What the operator is told, in its own words."""
+
+    api_version: str
+    kind: str
+    spec: Mapping[str, Any]
+    ready: str
+    """What `pulumi up` waits for, as in `kubectl wait --for`."""
+    fixed: Sequence[str] = ()
+    """Properties that the operator leaves as they are: another value takes a new object, after the old one is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What an engine says in its custom resource beside its pods."""
+
+    models: Mapping[Name, str]
+    """Directories by model."""
+    surge: bool
+    """Whether there is room for all of it twice, while a new version takes the place of the old one."""
+
+
+class OperatorEngine(Engine):
+    """Settings of an engine with an operator, which must run in the engine's cluster: see docs/operations.md."""
+
+    GROUPS: ClassVar[Sequence[str]]
+    """Names of all groups of its pods, `MAIN` among them."""
+    OPERATOR_PORTS: ClassVar[Sequence[int]]
+    """Ports of its pods that the operator asks."""
+
+    operator_namespace: Name
+    """Where the operator runs."""
+
+    @abstractmethod
+    def groups(self, pod: Pod, elsewhere: Placement) -> Mapping[str, Group]:
+        """All pods by group. `pod` serves the engine; `elsewhere` is where one without GPUs goes."""
+
+    @abstractmethod
+    def custom_resource(self, templates: Mapping[str, Mapping[str, Any]], asked: Asked) -> CustomResource:
+        """The object from which the operator makes the groups' pods: `templates` are theirs, as in a Deployment."""
+
+
+def group_labels(engine: OperatorEngine, group: str) -> dict[str, str]:
+    """Labels of the pods of a group."""
+    return {**labels(group_name(engine, group), group), INSTANCE: engine.name}
+
+
+def group_name(engine: OperatorEngine, group: str) -> str:
+    """What a group's pods and objects are called."""
+    return engine.name if group == MAIN else f"{engine.name}-{group}"
+
+
+def template(engine: OperatorEngine, group: str, what: Group) -> Mapping[str, Any]:
+    """The pod template of a group, in the names of Kubernetes' API once it is sent."""
+    spec = pod_spec(what.pod)
+    spec["service_account_name"] = engine.name
+    mine = group_labels(engine, group)
+    if what.replicas > 1:
+        spec["topology_spread_constraints"] = [spread(mine)]
+    return {"metadata": {"labels": mine}, "spec": kubernetes.core.v1.PodSpecArgs(**cast("dict[str, Any]", spec))}

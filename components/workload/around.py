@@ -1,0 +1,75 @@
+"""What is around the pods of a server, whoever makes them: identity, files, network, disruption budget."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.workload.network import egress_rule, ingress_rule
+from components.workload.spec import Peer
+
+Metadata = kubernetes.meta.v1.ObjectMetaArgsDict
+
+
+def service_account(name: str, metadata: Metadata, opts: pulumi.ResourceOptions) -> kubernetes.core.v1.ServiceAccount:
+    """An identity without a token, unless a pod asks for one."""
+    return kubernetes.core.v1.ServiceAccount(name, metadata=metadata, automount_service_account_token=False, opts=opts)
+
+
+def config_map(
+    name: str, metadata: Metadata, files: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> kubernetes.core.v1.ConfigMap:
+    """Files by path, each below `file_key(path)`."""
+    data = {file_key(path): text for path, text in files.items()}
+    return kubernetes.core.v1.ConfigMap(name, metadata=metadata, data=data, opts=opts)
+
+
+def network_policy(
+    name: str,
+    metadata: Metadata,
+    selector: Mapping[str, str],
+    *,
+    clients: Sequence[Peer] = (),
+    egress: Sequence[Peer],
+    opts: pulumi.ResourceOptions,
+) -> kubernetes.networking.v1.NetworkPolicy:
+    """Pods with these labels may be reached by `clients`, and reach `egress`."""
+    return kubernetes.networking.v1.NetworkPolicy(
+        name,
+        metadata=metadata,
+        spec={
+            "pod_selector": {"match_labels": selector},
+            "policy_types": ["Ingress", "Egress"],
+            "ingress": [ingress_rule(peer) for peer in clients],
+            "egress": [egress_rule(peer) for peer in egress],
+        },
+        opts=opts,
+    )
+
+
+def disruption_budget(
+    name: str,
+    metadata: Metadata,
+    selector: Mapping[str, str],
+    bound: kubernetes.policy.v1.PodDisruptionBudgetSpecArgsDict,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """How many of the pods with these labels a drained node may take away at a time."""
+    kubernetes.policy.v1.PodDisruptionBudget(
+        name, metadata=metadata, spec={**bound, "selector": {"match_labels": selector}}, opts=opts
+    )
+
+
+def spread(selector: Mapping[str, str]) -> kubernetes.core.v1.TopologySpreadConstraintArgsDict:
+    """Pods with these labels rather on different nodes."""
+    return {
+        "max_skew": 1,
+        "topology_key": "kubernetes.io/hostname",
+        "when_unsatisfiable": "ScheduleAnyway",
+        "label_selector": {"match_labels": selector},
+    }
+
+
+def file_key(path: str) -> str:
+    """The key of a file in a ConfigMap, and in the annotation that it restarts on: neither may have slashes."""
+    return path.replace("/", "__")
