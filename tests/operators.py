@@ -1,13 +1,20 @@
 """Real operators for tests, as processes beside the control plane."""
 
+import base64
 import json
 import os
+import socket
 import subprocess
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.api_server import ApiServer
+from tests.certificates import for_loopback
 from toolchain import bring, build, catalogue, golang
 from toolchain.download import Network
 from toolchain.problems import Unavailable
@@ -16,6 +23,11 @@ from toolchain.tool import this_platform
 
 def definitions(family: str, module: str, folder: str) -> Iterator[Path]:
     """Files with an operator's CustomResourceDefinitions, as its own pinned Go module has them. Raises Unavailable."""
+    yield from sorted(one for one in source(family, module, folder).glob("*.yaml") if one.stem != "kustomization")
+
+
+def source(family: str, module: str, path: str) -> Path:
+    """A file or folder of a pinned Go module, which is brought. Raises Unavailable."""
     done = subprocess.run(
         [golang.find(this_platform()), "mod", "download", "-json", module],
         cwd=build.MODULES / family,
@@ -26,7 +38,7 @@ def definitions(family: str, module: str, folder: str) -> Iterator[Path]:
     )
     if done.returncode:
         raise Unavailable(done.stderr or done.stdout)
-    yield from sorted(Path(json.loads(done.stdout)["Dir"], folder).glob("*.yaml"))
+    return Path(json.loads(done.stdout)["Dir"], path)
 
 
 @contextmanager
@@ -48,3 +60,70 @@ def kuberay(api_server: ApiServer, log: Path, *options: str) -> Generator[None]:
         process.terminate()
         process.wait(timeout=30)
         api_server.kubectl("delete", "--wait", "--timeout=60s", *names)
+
+
+@contextmanager
+def kserve(api_server: ApiServer, directory: Path) -> Generator[None]:
+    """KServe's controller with its definitions and webhooks, until the block ends; its log is in `directory`.
+
+    Raises ToolchainError where it cannot be had.
+    """
+    (manager,) = bring.ensure([catalogue.named("kserve-manager")], Network(), quiet=True)
+    module = ("kserve", "github.com/kserve/kserve")
+    names = [f"--filename={file}" for file in definitions(*module, "config/crd/full")]
+    api_server.kubectl("apply", "--server-side", *names)
+    # They have no conditions at all at first, which waiting for one would take for an error.
+    api_server.kubectl("wait", "--for=jsonpath={.status.conditions}", "--timeout=30s", *names)
+    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    api_server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kserve"}})
+    settings = source(*module, "config/configmap/inferenceservice.yaml")
+    api_server.kubectl("apply", "--server-side", "--namespace=kserve", f"--filename={settings}")
+    certificates = directory / "k8s-webhook-server/serving-certs"
+    certificates.mkdir(parents=True)
+    _, authority = for_loopback(certificates)
+    (certificates / "server.pem").rename(certificates / "tls.crt")
+    (certificates / "server.key").rename(certificates / "tls.key")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, authority)
+    # No other ports: other runs on this machine would want the same.
+    command = [manager.path, f"--webhook-port={port}", "--metrics-addr=0", "--health-probe-addr=0"]
+    environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig_path), "TMPDIR": str(directory)}
+    with (directory / "manager.log").open("w") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _await_port(port)
+        api_server.apply(*hooks)
+        yield
+    finally:
+        kinds = {f"{hook['kind']}/{hook['metadata']['name']}" for hook in hooks}
+        api_server.kubectl("delete", "--ignore-not-found", *kinds)
+        process.terminate()
+        process.wait(timeout=30)
+        api_server.kubectl("delete", "--wait", "--timeout=60s", *names)
+        api_server.kubectl("delete", "--wait=false", "namespace", "kserve")
+
+
+def _at_loopback(file: Path, port: int, authority: Path) -> list[dict[str, Any]]:
+    """The webhooks that a release has, for a server on this machine instead of a Service."""
+    documents = [one for one in yaml.safe_load_all(file.read_text()) if one]
+    for document in documents:
+        for hook in document["webhooks"]:
+            path = hook["clientConfig"]["service"]["path"]
+            trusted = base64.b64encode(authority.read_bytes()).decode()
+            hook["clientConfig"] = {"url": f"https://127.0.0.1:{port}{path}", "caBundle": trusted}
+        document["metadata"].pop("creationTimestamp", None)
+    return documents
+
+
+def _await_port(port: int) -> None:
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.2)
+        else:
+            return

@@ -159,6 +159,21 @@ RAY_OPERATOR = Tool(
     ),
 )
 
+KSERVE_MANAGER = Tool(
+    name="kserve-manager",
+    version=versions.KSERVE,
+    groups=frozenset({"tests"}),
+    asks=(),
+    fits=Fit(at_least=_numbers(versions.KSERVE), below=(_numbers(versions.KSERVE)[0] + 1,)),
+    # Published as an image alone.
+    release=None,
+    source=GoPackage(
+        family="kserve",
+        package="github.com/kserve/kserve/cmd/manager",
+        expectation="about 5 min on 2 cores",
+    ),
+)
+
 _VERSITYGW_ARCHIVE = f"versitygw_v{versions.VERSITYGW}_{{os}}_{{arch}}"
 VERSITYGW = Tool(
     name="versitygw",
@@ -246,6 +261,7 @@ TOOLS: tuple[Tool, ...] = (
     MC,
     VERSITYGW,
     RAY_OPERATOR,
+    KSERVE_MANAGER,
     S5CMD,
     RCLONE,
 )

@@ -36,6 +36,9 @@ RCLONE = "1.76.0"  # 2026-11-06, https://github.com/rclone/rclone/releases
 # renovate: datasource=go depName=github.com/ray-project/kuberay/ray-operator
 KUBERAY = "1.6.2"  # the newest that the Go proxy gave on 2026-11-22, https://github.com/ray-project/kuberay/releases
 
+# renovate: datasource=go depName=github.com/kserve/kserve
+KSERVE = "0.20.0"  # 2026-08-06, https://github.com/kserve/kserve/releases
+
 # renovate: datasource=golang-version depName=go
 GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
 

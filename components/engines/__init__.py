@@ -6,6 +6,7 @@ from pydantic import Field
 
 from components.engines.comfyui import ComfyUi
 from components.engines.custom import Custom
+from components.engines.kserve import KServe
 from components.engines.llamacpp import LlamaCpp
 from components.engines.mlserver import MLServer
 from components.engines.ray_serve import RayServe
@@ -16,7 +17,17 @@ from components.engines.triton.tensorrtllm import TritonTensorRtLlm
 from components.engines.vllm import Vllm
 
 AnyEngine = Annotated[
-    Vllm | LlamaCpp | Triton | TritonTensorRtLlm | RayServe | MLServer | TorchServe | ComfyUi | Speaches | Custom,
+    Vllm
+    | LlamaCpp
+    | Triton
+    | TritonTensorRtLlm
+    | RayServe
+    | KServe
+    | MLServer
+    | TorchServe
+    | ComfyUi
+    | Speaches
+    | Custom,
     Field(discriminator="kind"),
 ]
-ENGINES = (Vllm, LlamaCpp, Triton, TritonTensorRtLlm, RayServe, MLServer, TorchServe, ComfyUi, Speaches, Custom)
+ENGINES = (Vllm, LlamaCpp, Triton, TritonTensorRtLlm, RayServe, KServe, MLServer, TorchServe, ComfyUi, Speaches, Custom)

@@ -16,7 +16,7 @@ GRPC = 8081
 METRICS = 8082
 SCRATCH = "/scratch"
 Runtime = Literal["sklearn", "xgboost", "lightgbm", "catboost", "mlflow"]
-IMPLEMENTATIONS: Mapping[Runtime, str] = {
+IMPLEMENTATIONS: Mapping[str, str] = {
     "sklearn": "mlserver_sklearn.SKLearnModel",
     "xgboost": "mlserver_xgboost.XGBoostModel",
     "lightgbm": "mlserver_lightgbm.LightGBMModel",

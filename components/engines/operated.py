@@ -17,7 +17,7 @@ from components.engines.operator import (
     template,
 )
 from components.workload.application import Application, Server, progress_deadline
-from components.workload.around import Metadata, config_map, disruption_budget, network_policy, service_account
+from components.workload.around import Metadata, config_map, disruption_budget, network_policy, service, service_account
 from components.workload.spec import Peer, Placement
 
 
@@ -67,8 +67,12 @@ class OperatedService(pulumi.ComponentResource):
         wanted = self._engine.custom_resource(
             {group: template(self._engine, group, what) for group, what in groups.items()}, asked
         )
+        if wanted.asked:
+            guards.append(self._service(wanted.asked, groups[wanted.asked]))
         metadata = self._metadata()
+        metadata["labels"] = {**group_labels(self._engine, MAIN), **wanted.labels}
         metadata["annotations"] = {
+            **wanted.annotations,
             "pulumi.com/waitFor": wanted.ready,
             "pulumi.com/timeoutSeconds": str(progress_deadline(self._server)),
         }
@@ -85,6 +89,13 @@ class OperatedService(pulumi.ComponentResource):
                 replace_on_changes=None if asked.surge else list(wanted.fixed),
                 delete_before_replace=True,
             ),
+        )
+
+    def _service(self, name: str, group: Group) -> kubernetes.core.v1.Service:
+        """The engine's, at the ports of the group's pods."""
+        (container,) = group.pod.containers
+        return service(
+            self._name, self._metadata(), group_labels(self._engine, name), ports=container.ports, opts=self._child
         )
 
     def _network_policies(self, groups: Mapping[str, Group]) -> list[kubernetes.networking.v1.NetworkPolicy]:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import pulumi_kubernetes as kubernetes
@@ -41,6 +41,10 @@ class CustomResource:
     """What `pulumi up` waits for, as in `kubectl wait --for`."""
     fixed: Sequence[str] = ()
     """Properties that the operator leaves as they are: another value takes a new object, after the old one is gone."""
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    asked: str | None = None
+    """The group that answers requests, for a Service with the engine's name; None where the operator makes that."""
 
 
 @dataclass(frozen=True, kw_only=True)

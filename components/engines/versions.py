@@ -83,3 +83,8 @@ RAY_LLM_TAG = "2.58.0-py312-cu130"
 RAY_VERSION = RAY_LLM_TAG.partition("-")[0]
 RAY_LLM: dict[Kind, str] = {"cuda": f"docker.io/rayproject/ray-llm:{RAY_LLM_TAG}"}
 RAY_LLM_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cuda": ("amd64",)}
+
+KSERVE: dict[Kind, str] = TRITON
+"""Of its engines that run Triton; those that run MLServer have `MLSERVER`'s."""
+KSERVE_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cpu": ("amd64",), "cuda": ("amd64", "arm64")}
+"""Triton's is for both, MLServer's for amd64 alone."""

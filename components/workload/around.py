@@ -47,6 +47,30 @@ def network_policy(
     )
 
 
+def service(
+    name: str,
+    metadata: Metadata,
+    selector: Mapping[str, str],
+    *,
+    ports: Mapping[str, int],
+    opts: pulumi.ResourceOptions,
+) -> kubernetes.core.v1.Service:
+    """One address for the pods with these labels, which is not awaited: see docs/decisions/0004."""
+    return kubernetes.core.v1.Service(
+        name,
+        metadata={**metadata, "annotations": {"pulumi.com/skipAwait": "true"}},
+        spec={
+            "type": "ClusterIP",
+            "selector": selector,
+            "ports": [
+                {"name": port, "port": number, "target_port": number, "protocol": "TCP"}
+                for port, number in ports.items()
+            ],
+        },
+        opts=opts,
+    )
+
+
 def disruption_budget(
     name: str,
     metadata: Metadata,

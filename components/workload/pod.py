@@ -59,6 +59,7 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
         "image_pull_policy": "IfNotPresent",
         "command": list(container.command),
         "args": list(container.args),
+        "working_dir": container.working_directory,
         "env": _environment(container),
         "ports": [{"name": name, "container_port": port, "protocol": "TCP"} for name, port in container.ports.items()],
         "volume_mounts": [_mount(path, volume, container) for path, volume in container.mounts.items()],

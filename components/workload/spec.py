@@ -123,6 +123,8 @@ class Container:
     """Why its root must be writable: an exception, shown on the object."""
     drain: Sequence[str] = ()
     """Command that returns when no request is left: it is asked to stop only then."""
+    working_directory: str | None = None
+    """The image's own when not set."""
     sidecar: bool = False
     """Among the init containers: begun in its turn, and kept running beside what follows until the pod ends."""
 

@@ -25,6 +25,7 @@ MODULE_VERSIONS = {
     "minio": f"github.com/minio/minio {versions.MINIO_MODULE}",
     "rclone": f"github.com/rclone/rclone v{versions.RCLONE}",
     "kuberay": f"github.com/ray-project/kuberay/ray-operator v{versions.KUBERAY}",
+    "kserve": f"github.com/kserve/kserve v{versions.KSERVE}",
     "s5cmd": f"github.com/peak/s5cmd/v2 v{versions.S5CMD}",
     "versitygw": f"github.com/versity/versitygw v{versions.VERSITYGW}",
 }
