@@ -15,7 +15,7 @@ ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
 # Every recipe that needs the stack says so once, in one shell.
 STACKED = $(ENVIRONMENT); pulumi stack select --create $(STACK) >/dev/null
 
-.PHONY: help up preview destroy rehearse status repair env test lint format bench pin lock clean
+.PHONY: help up preview destroy rehearse status scale repair env test lint format bench pin lock clean
 
 help: ## List what can be made
 	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
@@ -36,6 +36,9 @@ rehearse: $(VENV)/.ready ## Show what of the stack fits where, with every node s
 
 status: $(VENV)/.ready ## Show what runs where
 	@$(STACKED); $(BIN)/python -m placement show --stack $(STACK)
+
+scale: $(VENV)/.ready ## Give an engine more or fewer replicas now (ENGINE=judge REPLICAS=1)
+	@$(STACKED); $(BIN)/python -m placement scale "$(ENGINE)" "$(REPLICAS)" --stack $(STACK)
 
 repair: $(VENV)/.ready ## After a killed `make up`: release the lock, forget what never happened, and finish
 	@$(STACKED); pulumi cancel --yes --stack $(STACK) || true

@@ -2,12 +2,13 @@
 
 import argparse
 
-from benchmarks import apply, first_run, hosts, k3s_ansible, preview, storage
+from benchmarks import apply, engines, first_run, hosts, k3s_ansible, preview, storage
 
 BENCHMARKS = {
     "first-run": first_run,
     "preview": preview,
     "apply": apply,
+    "engines": engines,
     "hosts": hosts,
     "k3s-ansible": k3s_ansible,
     "storage": storage,

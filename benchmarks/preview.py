@@ -38,7 +38,7 @@ def _compare(engines: int) -> tuple[list[Measurement], list[Measurement], int]:
     with workbench(engines) as bench, tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / "bare"
         shutil.copytree(BARE, program)
-        entries = _recorded(engines)
+        entries = recording(configuration(engines))
         (program / "recording.json").write_text(json.dumps(entries))
         bench.environment["BARE_RECORDING"] = str(program / "recording.json")
         ours: list[Measurement] = []
@@ -55,11 +55,12 @@ def _created(output: str) -> str:
     return next(line.strip() for line in output.splitlines() if "to create" in line)
 
 
-def _recorded(engines: int) -> list[Mapping[str, Any]]:
-    settings = {key.removeprefix("inference:"): value for key, value in configuration(engines).items()}
+def recording(configuration: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What the bare program reads: every resource that ours registers with this configuration."""
+    settings = {key.removeprefix("inference:"): value for key, value in configuration.items()}
     with pytest.MonkeyPatch.context() as monkeypatch:
-        recording = record(settings, stack=STACK, monkeypatch=monkeypatch)
-    return [_entry(resource, recording.outputs.get(resource.urn)) for resource in recording.resources]
+        found = record(settings, stack=STACK, monkeypatch=monkeypatch)
+    return [_entry(resource, found.outputs.get(resource.urn)) for resource in found.resources]
 
 
 def _entry(resource: Registration, outputs: Mapping[str, Any] | None) -> Mapping[str, Any]:

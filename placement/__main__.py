@@ -1,7 +1,8 @@
-"""What is placed where: deployed now, or rehearsed.
+"""What is placed where: deployed now, or rehearsed; and one engine with more or fewer replicas.
 
 python -m placement show --stack dev
 python -m placement rehearse --stack onprem [--svg FILE]
+python -m placement scale judge 1 --stack onprem
 """
 
 import argparse
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from placement import deployed, rehearsal
+from placement import deployed, rehearsal, scaling
 from placement.interrupts import as_keyboard_interrupt
 from placement.model import Cluster
 from placement.picture import picture
@@ -28,13 +29,15 @@ _CODES = """exit codes:
   130  interrupted
 """
 MISFIT, FAILED, INTERRUPTED = 1, 4, 130
+_MOST = 1000
+"""Replicas, as in the settings."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        clusters = _show(options.stack) if options.command == "show" else _rehearse(options)
+        fits = _COMMANDS[options.command](options)
     except ToolchainError as error:
         print(error, file=sys.stderr)
         return EXIT_CODE
@@ -42,15 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("Interrupted. Nothing was left behind.", file=sys.stderr)
+        print(_INTERRUPTED[options.command], file=sys.stderr)
         return INTERRUPTED
-    return MISFIT if any(cluster.misfits() for cluster in clusters) else 0
+    return 0 if fits else MISFIT
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m placement",
-        description="Show what is placed where.",
+        description="Show what is placed where, and scale an engine.",
         epilog=_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -59,7 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     trying = commands.add_parser(
         "rehearse", help="deploy a stack's settings onto throw-away control planes with simulated nodes, and report"
     )
-    for command in (show, trying):
+    scale = commands.add_parser(
+        "scale",
+        help="give one engine more or fewer replicas, and wait until they are ready, or gone",
+        description="Give one engine more or fewer replicas, and wait until they are ready, or gone. "
+        "The next `make up` that changes the engine brings it back to what its settings say.",
+    )
+    scale.add_argument("engine", metavar="ENGINE", help="its name in the settings")
+    scale.add_argument("replicas", metavar="REPLICAS", type=_replicas, help="from now on; 0 frees its GPUs")
+    for command in (show, trying, scale):
         command.add_argument("--stack", required=True, help="its settings are in Pulumi.STACK.yaml")
     trying.add_argument("--svg", type=Path, metavar="FILE", help="draw the report as a picture too")
     trying.add_argument("--config-file", type=Path, metavar="FILE", help="other settings than Pulumi.STACK.yaml")
@@ -67,14 +78,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(stack: str) -> Sequence[Cluster]:
-    found = deployed.outputs(stack, places.REPOSITORY)
+def _replicas(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= _MOST):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {_MOST}")
+    return int(text)
+
+
+def _show(options: argparse.Namespace) -> bool:
+    found = deployed.outputs(options.stack, places.REPOSITORY)
     clusters = deployed.clusters(found)
     print(deployed.report(found, clusters, style_for()))
-    return clusters
+    return _fit(clusters)
 
 
-def _rehearse(options: argparse.Namespace) -> Sequence[Cluster]:
+def _scale(options: argparse.Namespace) -> bool:
+    found = deployed.outputs(options.stack, places.REPOSITORY)
+    return scaling.scale(found, options.stack, options.engine, options.replicas)
+
+
+def _rehearse(options: argparse.Namespace) -> bool:
     target: Path | None = options.svg
     if target and not target.absolute().parent.is_dir():
         raise PlacementError(f"{target} cannot be written: there is no directory {target.parent}.")
@@ -84,7 +106,19 @@ def _rehearse(options: argparse.Namespace) -> Sequence[Cluster]:
     if target:
         target.write_text(picture(options.stack, clusters), encoding="utf-8")
         print(f"\nPicture: {target}")
-    return clusters
+    return _fit(clusters)
+
+
+def _fit(clusters: Sequence[Cluster]) -> bool:
+    return not any(cluster.misfits() for cluster in clusters)
+
+
+_COMMANDS = {"show": _show, "rehearse": _rehearse, "scale": _scale}
+_INTERRUPTED = {
+    "show": "Interrupted. Nothing was left behind.",
+    "rehearse": "Interrupted. Nothing was left behind.",
+    "scale": "Interrupted. What was asked for stays asked for: `make status` shows how far it is.",
+}
 
 
 if __name__ == "__main__":

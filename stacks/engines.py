@@ -12,7 +12,7 @@ from components.engines.gpu_memory import estimate
 from components.engines.loading import CACHE_CLAIM
 from components.engines.priorities import priority_classes
 from components.engines.service import InferenceService, key_of
-from components.engines.update import update
+from components.engines.update import updates
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import Backend
 from components.storage.model import Model
@@ -22,7 +22,6 @@ from components.storage.versions import PROGRAM
 from components.workload.claim import node_directory_claim
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
-from components.workload.spec import Update
 from stacks.backends import backends
 from stacks.credentials import engine_keys, registry, store_keys
 from stacks.foundation import Foundation
@@ -56,6 +55,8 @@ class Engines(pulumi.ComponentResource):
         self._name, self._settings, self._cluster = name, settings, cluster
         originals = [engine for engine in settings.engines if engine.cluster == cluster.name]
         engines = [copy for engine in originals for copy in engine.copies]
+        if settings.rehearsal:
+            engines = [engine.at_most() for engine in engines]
         canaries = {engine.copies[-1].name for engine in originals if engine.trial}
         store = foundation.stores[cluster.name]
         first = foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self))
@@ -70,10 +71,10 @@ class Engines(pulumi.ComponentResource):
         origin = registry(name, engines, settings, namespace=NAMESPACE, opts=inside)
         reading = store_keys(name, engines, store, namespace=NAMESPACE, opts=inside)
         keys = engine_keys(name, engines, namespace=NAMESPACE, passwords=foundation.random, opts=inside)
-        updates: dict[str, Update] = {engine.name: update(engine, cluster.settings, engines) for engine in engines}
+        update = updates(engines, cluster.settings)
         _warn(engines)
         models = {model.name: model for model in settings.models}
-        _tell_of_updates(cluster.name, [engine.name for engine in engines if updates[engine.name] == "in-place"])
+        _tell_of_updates(cluster.name, [engine.name for engine in engines if update[engine.name] == "in-place"])
         _tell_of_memory(cluster.name, engines, models)
         services = {
             engine.name: InferenceService(
@@ -87,7 +88,7 @@ class Engines(pulumi.ComponentResource):
                 askers=[check_name(engine.name)] if engine.name in canaries else (),
                 program_image=settings.sync.image or PROGRAM,
                 origin=origin if any(one.source for one in engine.lora_adapters) else Origin(),
-                update=updates[engine.name],
+                update=update[engine.name],
                 operators=cluster.operators,
                 opts=self._after(
                     *shared,

@@ -100,3 +100,11 @@ def bring(
         sidecar=True,
     )
     return [first, operators]
+
+
+def lora_flags(adapters: Sequence[Adapter], rank: Rank, *, runtime: bool) -> Sequence[str]:
+    """Of vLLM. A file that is written before it starts names the adapters: those that arrived, and no others."""
+    if not adapters and not runtime:
+        return ()
+    at_once = max(1, len(adapters))
+    return ("--enable-lora", f"--max-loras={at_once}", f"--max-lora-rank={rank}", "--config", CONFIG)

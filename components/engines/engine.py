@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints
 
 from components.accelerators import AcceleratorRequest, Kind
 from components.engines.adapters import Adapter
-from components.engines.canary import SUFFIX, Canary
+from components.engines.canary import Canary
 from components.engines.gpu_memory import Demand
 from components.engines.priorities import Priority
-from components.engines.settings import Image
+from components.engines.scaling import Scaling, Signals
 from components.node.settings import Architecture
 from components.section import Labels, Name, Quantity, Section, rule
 from components.workload.spec import Resources, SecretKey
@@ -81,6 +81,8 @@ class Engine(Section):
     PROTOCOL: ClassVar[Protocol] = "openai"
     CAUTION: ClassVar[str | None] = None
     """What is said at each preview to those who run it."""
+    SIGNALS: ClassVar[Signals] = {}
+    """What its own metrics say that it could be scaled on."""
 
     name: Name
     """Also the model name in the OpenAI API, and the name of its Service."""
@@ -92,6 +94,8 @@ class Engine(Section):
     """Run only on nodes with these labels; their taints are tolerated."""
     replicas: Annotated[NonNegativeInt, Field(le=1000)] = 1
     """0 keeps everything but the pods."""
+    scaling: Scaling | None = None
+    """Something else decides how many replicas there are; `replicas` is then left out."""
     resources: Resources = Resources(cpu="4", memory="16Gi")
     """CPU and memory of one replica."""
     priority: Priority = "normal"
@@ -143,6 +147,10 @@ class Engine(Section):
         """Names of the models that it loads, each once."""
         return tuple(dict.fromkeys(self.uses.values()))
 
+    def at_most(self) -> Self:
+        """The same with as many replicas as there may be, and nothing that scales them: whether these fit."""
+        return self.model_copy(update={"replicas": self.most_replicas, "scaling": None})
+
     @property
     def lora_adapters(self) -> Sequence[Adapter]:
         """What it serves beside its model, each under a name of its own."""
@@ -171,7 +179,7 @@ class Engine(Section):
     @property
     def most_replicas(self) -> int:
         """How many there may be at once, where something adds them as they are needed."""
-        return self.replicas
+        return self.scaling.max if self.scaling else self.replicas
 
     @property
     def streams(self) -> bool:
@@ -191,67 +199,3 @@ class Engine(Section):
     @abstractmethod
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """How to serve `models`: each is an `s3://` URI to stream from, or a local directory."""
-
-
-class ModelEngine(Engine):
-    """Settings of an engine with one model, which the gateway can serve."""
-
-    KEY_VARIABLE: ClassVar[str]
-
-    model: Name
-    """One of `models`."""
-    image: Image | None = None
-    """In place of the version that is pinned for its accelerator; with an exact version."""
-    canary: Canary | None = None
-    """Something new beside it, which gets a share of its requests; see docs/operations.md."""
-    api_key: bool = True
-    """Answer only requests that show the engine's key, which the gateway has; see docs/operations.md."""
-
-    @property
-    def uses(self) -> Mapping[tuple[str | int, ...], Name]:
-        """Its model, and its canary's."""
-        new = {("canary", "model"): self.canary.model} if self.canary and self.canary.model else {}
-        return {("model",): self.model, **new}
-
-    @property
-    def loads(self) -> Sequence[Name]:
-        """Its own."""
-        return (self.model,)
-
-    @property
-    def trial(self) -> Canary | None:
-        """As its settings say."""
-        return self.canary
-
-    @property
-    def copies(self) -> Sequence[Self]:
-        """As its settings say."""
-        if not self.canary:
-            return (self,)
-        changed = {"model": self.canary.model, "image": self.canary.image, "file": self.canary.file}
-        new = {key: value for key, value in changed.items() if value is not None}
-        fixed = {"name": f"{self.name}{SUFFIX}", "replicas": self.canary.replicas, "canary": None}
-        return (self, self.model_copy(update={**fixed, **new}))
-
-    @property
-    def chosen_image(self) -> str:
-        """That of its settings, or the pinned one."""
-        return self.image or self.IMAGES[self.accelerator.kind]
-
-    @model_validator(mode="after")
-    def _has_something_new(self) -> Self:
-        if self.canary and self.canary.file and "file" not in type(self).model_fields:
-            raise ValueError("canary.file is for engines that have a `file`")
-        if self.canary and not (self.canary.model or self.canary.image or self.canary.file):
-            raise ValueError("canary has nothing new: set its model, file or image")
-        return self
-
-    @property
-    def key_variable(self) -> str | None:
-        """As its settings say."""
-        return self.KEY_VARIABLE if self.api_key else None
-
-
-def option(flag: str, value: object) -> tuple[str, ...]:
-    """The flag and its value, or nothing for None. Apart: llama.cpp knows no `--flag=value`."""
-    return () if value is None else (flag, str(value))

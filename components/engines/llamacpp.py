@@ -1,12 +1,14 @@
 """llama.cpp: GGUF models on CPU, CUDA and ROCm."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import PositiveInt, ValidationInfo, field_validator
 
-from components.engines.engine import ModelEngine, ModelFile, Workload, option
+from components.engines.engine import ModelFile, Workload
 from components.engines.gpu_memory import Demand
+from components.engines.model_engine import ModelEngine
+from components.engines.scaling import Signals
 from components.engines.settings import GgufFile
 from components.engines.versions import LLAMACPP, LLAMACPP_ARCHITECTURES, LLAMACPP_VULKAN
 from components.section import Name
@@ -31,6 +33,7 @@ class LlamaCpp(ModelEngine):
     IMAGES = LLAMACPP
     ARCHITECTURES = LLAMACPP_ARCHITECTURES
     KEY_VARIABLE = "LLAMA_API_KEY"
+    SIGNALS: ClassVar[Signals] = {"queue": "llamacpp:requests_deferred"}
 
     kind: Literal["llamacpp"]
     """Which engine."""
@@ -72,16 +75,16 @@ class LlamaCpp(ModelEngine):
         return Workload(
             image=(self.image or LLAMACPP_VULKAN) if self.backend else self.chosen_image,
             args=(
-                *option("--model", f"{models[self.model]}/{self.file}"),
-                *option("--alias", self.name),
-                *option("--host", "0.0.0.0"),
-                *option("--port", PORT),
+                *_option("--model", f"{models[self.model]}/{self.file}"),
+                *_option("--alias", self.name),
+                *_option("--host", "0.0.0.0"),
+                *_option("--port", PORT),
                 "--metrics",
-                *option("--parallel", self.slots),
-                *option("--ctx-size", self.context_length),
-                *option("--n-gpu-layers", ALL_LAYERS if self.accelerator.gpus else None),
-                *option("--load-mode", None if self.memory_map else "none"),
-                *option("--flash-attn", ON_OFF.get(self.flash_attention)),
+                *_option("--parallel", self.slots),
+                *_option("--ctx-size", self.context_length),
+                *_option("--n-gpu-layers", ALL_LAYERS if self.accelerator.gpus else None),
+                *_option("--load-mode", None if self.memory_map else "none"),
+                *_option("--flash-attn", ON_OFF.get(self.flash_attention)),
                 *self.extra_args,
             ),
             ports={"http": PORT},
@@ -89,3 +92,8 @@ class LlamaCpp(ModelEngine):
             metrics="/metrics",
             drain=("sh", "-c", DRAIN),
         )
+
+
+def _option(flag: str, value: object) -> tuple[str, ...]:
+    """The flag and its value, or nothing for None. It knows no `--flag=value`."""
+    return () if value is None else (flag, str(value))

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import pulumi_kubernetes as kubernetes
+from pydantic import field_validator
 
 from components.engines.engine import Engine
+from components.engines.scaling import Scaling
 from components.section import Name
 from components.workload.around import spread
 from components.workload.pod import labels, pod_spec
@@ -67,6 +69,13 @@ class OperatorEngine(Engine):
 
     operator_namespace: Name
     """Where the operator runs."""
+
+    @field_validator("scaling")
+    @classmethod
+    def _has_its_own(cls, scaling: Scaling | None) -> Scaling | None:
+        if scaling:
+            raise ValueError("is for engines without an operator; this one scales by settings of its own: remove it")
+        return scaling
 
     @abstractmethod
     def groups(self, pod: Pod, elsewhere: Placement) -> Mapping[str, Group]:

@@ -13,6 +13,7 @@ from components.engines.loading import Loading, loading
 from components.engines.operated import OperatedService
 from components.engines.operator import OperatorEngine
 from components.engines.priorities import priority_class
+from components.engines.scaling import scaler
 from components.section import byte_count
 from components.storage.model import Model
 from components.storage.object_store import ObjectStore
@@ -106,7 +107,8 @@ class InferenceService(pulumi.ComponentResource):
                 *(Peer(port=workload.ports["http"], namespace=namespace, labels=labels(job, "job")) for job in askers),
             ],
             egress=[store.peer, *origin.peers] if engine.reads or origin.peers else (),
-            replicas=engine.replicas,
+            replicas=engine.most_replicas,
+            scaled=engine.scaling is not None,
             update=update,
             files=workload.files,
             restart_on={"key": str(engine.key_generation)} if engine.key_variable else {},
@@ -126,6 +128,16 @@ class InferenceService(pulumi.ComponentResource):
             )
         else:
             Application(name, server, namespace=namespace, opts=child)
+        if engine.scaling:
+            scaler(
+                name,
+                engine.name,
+                engine.scaling,
+                engine.SIGNALS,
+                namespace=namespace,
+                startup_seconds=startup_seconds(engine, loads),
+                opts=child,
+            )
         base = f"http://{engine.name}.{namespace}:{workload.ports['http']}"
         self.url = f"{base}/v1" if engine.speaks == "openai" else base
         self.register_outputs({"url": self.url})

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from components.accelerators import AcceleratorRequest
-from components.engines.adapters import CONFIG, Adapter, Rank
-from components.engines.engine import FILES, LoadingKind, ModelEngine, Workload
+from components.engines.adapters import Adapter, Rank, lora_flags
+from components.engines.engine import FILES, LoadingKind, Workload
 from components.engines.gpu_memory import Demand
+from components.engines.model_engine import ModelEngine
+from components.engines.scaling import Signals
 from components.engines.speculation import Speculation
 from components.engines.versions import VLLM, VLLM_ARCHITECTURES
 from components.engines.vllm_rules import (
@@ -47,6 +49,7 @@ class Vllm(ModelEngine):
     IMAGES = VLLM
     ARCHITECTURES = VLLM_ARCHITECTURES
     KEY_VARIABLE = "VLLM_API_KEY"
+    SIGNALS: ClassVar[Signals] = {"queue": "vllm:num_requests_waiting", "cache": "vllm:kv_cache_usage_perc"}
 
     kind: Literal["vllm"]
     """Which engine."""
@@ -164,7 +167,7 @@ class Vllm(ModelEngine):
                 *self._answer_flags(),
                 # After SIGTERM it takes no more requests, and ends those that it has.
                 f"--shutdown-timeout={self.drain_seconds}",
-                *self._lora_flags(),
+                *lora_flags(self.adapters, self.max_adapter_rank, runtime=self.runtime_adapters),
                 *self.extra_args,
             ),
             ports={"http": PORT},
@@ -226,19 +229,6 @@ class Vllm(ModelEngine):
         yield from _value("--reasoning-parser", self.reasoning_parser)
         if self.chat_template:
             yield f"--chat-template={FILES}/{CHAT_TEMPLATE}"
-
-    def _lora_flags(self) -> Sequence[str]:
-        """A file that is written before it starts names the adapters: those that arrived, and no others."""
-        if not self.adapters and not self.runtime_adapters:
-            return ()
-        at_once = max(1, len(self.adapters))
-        return (
-            "--enable-lora",
-            f"--max-loras={at_once}",
-            f"--max-lora-rank={self.max_adapter_rank}",
-            "--config",
-            CONFIG,
-        )
 
     def _threads(self) -> Mapping[str, str]:
         """As many as it may use CPUs: vLLM would bind one to each of the machine's."""

@@ -37,6 +37,9 @@ class Server:
     egress: Sequence[Peer] = ()
     """Where it may connect to, beside DNS."""
     replicas: int = 1
+    """How many; where it is `scaled`, the most."""
+    scaled: bool = False
+    """Something else decides how many there are: their number is left alone."""
     update: Update = "surge"
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     """Text by path, in the ConfigMap `config_map` below `file_key(path)`; another one needs a restart."""
@@ -91,20 +94,21 @@ class Application(pulumi.ComponentResource):
         writable_roots = [one.writable_root for one in self._server.pod.containers if one.writable_root]
         content = {**self._server.files, **self._server.restart_on}
         restart_on = {f"inference/{file_key(what)}": digest(text) for what, text in content.items()}
+        spec: kubernetes.apps.v1.DeploymentSpecArgsDict = {
+            "replicas": None if self._server.scaled else self._server.replicas,
+            "revision_history_limit": 3,
+            "progress_deadline_seconds": progress_deadline(self._server),
+            "selector": {"match_labels": self._labels},
+            "strategy": _strategy(self._server.update),
+            "template": {
+                "metadata": stated({"labels": self._labels, "annotations": restart_on}),
+                "spec": pod,
+            },
+        }
         kubernetes.apps.v1.Deployment(
             self._name,
             metadata=self._metadata(exceptions(("CKV_K8S_22", reason) for reason in writable_roots)),
-            spec={
-                "replicas": self._server.replicas,
-                "revision_history_limit": 3,
-                "progress_deadline_seconds": progress_deadline(self._server),
-                "selector": {"match_labels": self._labels},
-                "strategy": _strategy(self._server.update),
-                "template": {
-                    "metadata": stated({"labels": self._labels, "annotations": restart_on}),
-                    "spec": pod,
-                },
-            },
+            spec=stated(spec),
             opts=opts,
         )
 

@@ -34,6 +34,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     engines.bring_their_model_cards,
     engines.serve_each_repository_once,
     triton.find_their_files,
+    engines.are_scaled_on_what_they_tell,
     resources.hold_requests_within_limits,
     resources.of_the_gateway_fit_a_node,
     store.is_of_the_target,

@@ -93,6 +93,24 @@ def keep_their_canaries_name_free(draft: Draft) -> Iterator[Problem]:
                 yield Problem(place=(*place, "canary"), message=message)
 
 
+def are_scaled_on_what_they_tell(draft: Draft) -> Iterator[Problem]:
+    """Not every server counts everything; and only one has a say in how many replicas there are."""
+    for place, engine in readable(draft.engines, "scaling", "kind"):
+        if not (scaling := engine.scaling):
+            continue
+        if scaling.signal and scaling.signal not in engine.SIGNALS:
+            there = (
+                there_are(scaling.signal, engine.SIGNALS) if engine.SIGNALS else ": leave it out, and add a schedule"
+            )
+            yield Problem(
+                place=(*place, "scaling", "signal"),
+                message=f'{engine.kind} does not tell its "{scaling.signal}"{there}',
+            )
+        if "replicas" in engine.model_fields_set:
+            message = "is what scaling decides: remove it, and set scaling.min and scaling.max"
+            yield Problem(place=(*place, "replicas"), message=message)
+
+
 def find_their_file(draft: Draft) -> Iterator[Problem]:
     """A file that is named must be among those that are kept of its model."""
     models = {model.name: model for _, model in readable(draft.models, "name", "files")}

@@ -169,6 +169,14 @@ def test_without_pulumi_the_next_step_is_named(
     assert "make status STACK=dev" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("replicas", ["-1", "one", "1001", "1.5"])
+def test_replicas_that_are_no_number_of_them_are_refused(replicas: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["scale", "--stack", "dev", "--", "judge", replicas])
+    assert ended.value.code == 2
+    assert "must be a number from 0 to 1000" in capsys.readouterr().err
+
+
 def test_a_stack_without_outputs_is_said_to_be_empty() -> None:
     with pytest.raises(PlacementError, match=r"Nothing is deployed in stack dev\. Next: make up STACK=dev"):
         deployed("dev", {})
