@@ -52,7 +52,7 @@ test: $(VENV)/.ready-dev ## Set up and run all checks and tests
 	@$(BIN)/python -m toolchain ensure --group dev --group tests
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m tests.hosts
-	@$(BIN)/python -m pytest $(FLAGS)
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(FLAGS)
 
 lint: $(VENV)/.ready-dev $(VENV)-checkov/.ready ## Check style, types, scripts, YAML and generated files
 	$(BIN)/ruff check .

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field, PositiveInt, StringConstraints, field_validator
+from pydantic import Field, PositiveInt
 
 from components.engines.engine import Argument
-from components.section import Section, rule
+from components.engines.settings import Image
+from components.section import Section
 from components.workload.spec import Container, Placement, Pod, Resources
 
 CONTAINER = "kserve-container"
@@ -14,14 +15,6 @@ PORT = 8080
 """Where KServe tells such a server to listen."""
 SCRATCH = "/scratch"
 WRITABLE = ("/tmp", SCRATCH)
-ExactImage = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9._-]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]*|@sha256:[0-9a-f]{64})$",
-        max_length=300,
-    ),
-    rule("an image with its exact version", example="registry.lan:5000/tokens:1.4.2"),
-]
 
 
 class Companion(Section):
@@ -31,7 +24,7 @@ class Companion(Section):
     them: it must listen there. It runs as user 10001, with only /tmp and /scratch to write to.
     """
 
-    image: ExactImage
+    image: Image
     """What runs."""
     args: tuple[Argument, ...] = ()
     """Its arguments."""
@@ -39,13 +32,6 @@ class Companion(Section):
     """How many there are."""
     resources: Resources = Resources(cpu="1", memory="1Gi")
     """CPU and memory of one of them."""
-
-    @field_validator("image")
-    @classmethod
-    def _does_not_move(cls, image: str) -> str:
-        if image.endswith(":latest"):
-            raise ValueError("is `latest`, which moves; name a version")
-        return image
 
 
 def companion_pod(companion: Companion, pod: Pod, placement: Placement) -> Pod:

@@ -52,6 +52,7 @@ class KServe(OperatorEngine):
     ARCHITECTURES = KSERVE_ARCHITECTURES
     PROTOCOL = "v2"
     OPERATOR_PORTS = ()
+    GROUPS = (MAIN, TRANSFORMER, EXPLAINER)
 
     kind: Literal["kserve"]
     """Which engine."""

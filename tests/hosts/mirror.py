@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 import threading
@@ -91,7 +92,7 @@ def _from_debian(path: str, kept: Path) -> bytes | None:
         return None
     if "/pool/" in path or "/by-hash/" in path:  # what never changes
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.{threading.get_ident()}")
+        part = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
         part.write_bytes(content)
         part.rename(file)
     return content

@@ -86,8 +86,8 @@ def test_settings_may_ask_for_it(project: Path) -> None:
 def test_it_gets_its_model_its_key_and_the_guards_of_every_engine(objects: list[dict[str, Any]]) -> None:
     pod = named(objects, "Deployment", "search")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    assert container["args"][:2] == ["--model-id", f"/models/general/bge-m3/{0:040}"]
-    assert container["args"][-2:] == ["--max-batch-tokens", "16384"]
+    assert container["args"][0] == f"--model-id=/models/general/bge-m3/{0:040}"
+    assert container["args"][-1] == "--max-batch-tokens=16384"
     assert {"name": "API_KEY", "valueFrom": {"secretKeyRef": {"name": "search-api-key", "key": "key"}}} in container[
         "env"
     ]

@@ -158,8 +158,8 @@ def test_on_simulated_nodes_where_no_operator_runs_its_pods_are_there_all_the_sa
         ({"extraArgs": ["--debug"]}, "`mlserver start` takes no arguments; remove extraArgs"),
         ({"replicas": 0, "autoscaler": {"maxReplicas": 2}}, "an autoscaler never goes down to 0 replicas"),
         ({"replicas": 3, "autoscaler": {"maxReplicas": 2}}, "autoscaler.maxReplicas is less than replicas (3)"),
-        ({"transformer": {"image": "registry.lan/tokens:latest"}}, "is `latest`, which moves; name a version"),
-        ({"explainer": {"image": "registry.lan/why"}}, "an image with its exact version"),
+        ({"transformer": {"image": "registry.lan/tokens:latest"}}, 'the tag "latest" moves: name an exact version'),
+        ({"explainer": {"image": "registry.lan/why"}}, '"registry.lan/why" has no tag: name an exact version'),
     ],
 )
 def test_what_kserve_could_not_run_is_told_with_the_next_step(engine: dict[str, Any], told_of: str) -> None:
