@@ -62,6 +62,7 @@ lint: $(VENV)/.ready-dev $(VENV)-checkov/.ready ## Check style, types, scripts, 
 	git ls-files '*.yaml' '*.yml' | xargs $(BIN)/yamllint --strict
 	$(BIN)/python -m stacks schema --check
 	$(BIN)/python -m stacks reference --check
+	$(BIN)/python -m stacks matrix --check
 	$(BIN)/python -m stacks check Pulumi.*.yaml
 
 format: $(VENV)/.ready-dev ## Format the code and renew generated files
@@ -69,6 +70,7 @@ format: $(VENV)/.ready-dev ## Format the code and renew generated files
 	$(BIN)/ruff format .
 	$(BIN)/python -m stacks schema
 	$(BIN)/python -m stacks reference
+	$(BIN)/python -m stacks matrix
 
 bench: $(VENV)/.ready-dev ## Run the benchmarks: ratios, side by side
 	@$(BIN)/python -m toolchain ensure --group dev --group tests --group bench

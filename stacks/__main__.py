@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from stacks import reference
+from stacks import matrix, reference
 from stacks.files import load_file
 from stacks.problems import SettingsError
 
@@ -15,13 +15,17 @@ def main() -> int:
     actions = parser.add_subparsers(dest="action", required=True)
     check = actions.add_parser("check", help="check stack files, and report every problem in them")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    for name, what in (("schema", "JSON Schema for editors"), ("reference", "reference page")):
+    for name, what in (
+        ("schema", "JSON Schema for editors"),
+        ("reference", "reference page"),
+        ("matrix", "README's table of engines"),
+    ):
         made = actions.add_parser(name, help=f"write the {what}")
         made.add_argument("--check", action="store_true", help="only say whether it is up to date")
     arguments = parser.parse_args()
     if arguments.action == "check":
         return max([_check(file) for file in arguments.files])
-    made = {"schema": reference.SCHEMA, "reference": reference.PAGE}[arguments.action]
+    made = {"schema": reference.SCHEMA, "reference": reference.PAGE, "matrix": matrix.TABLE}[arguments.action]
     return reference.write(made, only_check=arguments.check)
 
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from stacks import reference
+from stacks import matrix, reference
 from stacks.schema import file_schema, settings_schema
 from tests.unit.recording import REPOSITORY
 
@@ -17,7 +17,9 @@ STACKS = ("dev", "onprem", "eks")
 SCHEMA = json.loads(reference.SCHEMA.path.read_text())
 
 
-@pytest.mark.parametrize("made", [reference.SCHEMA, reference.PAGE], ids=["schema", "reference"])
+@pytest.mark.parametrize(
+    "made", [reference.SCHEMA, reference.PAGE, matrix.TABLE], ids=["schema", "reference", "table of engines"]
+)
 def test_what_is_made_from_the_models_is_up_to_date(made: reference.Generated) -> None:
     assert made.path.read_text() == made.text(), f"stale; run: {made.command}"
 
