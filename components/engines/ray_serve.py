@@ -11,6 +11,7 @@ from components.accelerators import AcceleratorRequest
 from components.engines.engine import Workload
 from components.engines.operator import MAIN, Asked, CustomResource, Group, OperatorEngine
 from components.engines.versions import RAY_LLM, RAY_LLM_ARCHITECTURES, RAY_VERSION
+from components.engines.vllm import OFFLINE
 from components.section import Name, Section
 from components.workload.spec import Container, Peer, Placement, Pod, Resources
 
@@ -104,9 +105,7 @@ class RayServe(OperatorEngine):
                 "HOME": HOME,
                 "USER": "ray",
                 "XDG_CACHE_HOME": f"{HOME}/.cache",
-                "HF_HUB_OFFLINE": "1",
-                "VLLM_NO_USAGE_STATS": "1",
-                "DO_NOT_TRACK": "1",
+                **OFFLINE,
                 "RAY_USAGE_STATS_ENABLED": "0",
             },
             # For tensor parallel workers and Ray's object store.

@@ -1,6 +1,7 @@
 """Types that settings of several engines have."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -37,3 +38,9 @@ GgufFile = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.gguf$", max_length=200),
     rule("the name of a .gguf file", example="chat-q4_k_m.gguf"),
 ]
+
+
+def each_once(names: Sequence[str], *, remedy: str) -> None:
+    """ValueError with the first name that is there twice."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f'has "{twice[0]}" twice; {remedy}')

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, StringConstraints, field_validator
 
 from components.engines.engine import FILES, Engine, Mode, Workload
+from components.engines.settings import each_once
 from components.engines.versions import SPEACHES, SPEACHES_ARCHITECTURES
 from components.section import Name, Section, rule
 
@@ -65,9 +66,7 @@ class Speaches(Engine):
     @field_validator("models")
     @classmethod
     def _are_told_apart(cls, models: tuple[SpeechModel, ...]) -> tuple[SpeechModel, ...]:
-        repositories = [one.repository for one in models]
-        if twice := sorted({one for one in repositories if repositories.count(one) > 1}):
-            raise ValueError(f'has "{twice[0]}" twice; requests name nothing else')
+        each_once([one.repository for one in models], remedy="requests name nothing else")
         return models
 
     @property

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, StringConstraints, field_validator, model_validator
 
 from components.engines.engine import FILES, Engine, ModelFile, Workload
+from components.engines.settings import each_once
 from components.engines.versions import TORCHSERVE, TORCHSERVE_ARCHITECTURES
 from components.section import Name, Section, rule
 
@@ -105,9 +106,7 @@ class TorchServe(Engine):
     @field_validator("models")
     @classmethod
     def _have_names_of_their_own(cls, models: tuple[TorchServeModel, ...]) -> tuple[TorchServeModel, ...]:
-        names = [one.served_as for one in models]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f'has "{twice[0]}" twice; set another `name` for one of them')
+        each_once([one.served_as for one in models], remedy="set another `name` for one of them")
         return models
 
     @property

@@ -38,6 +38,8 @@ from components.workload.spec import cpu_count
 
 PORT = 8000
 HOME = "/scratch/home"
+OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+"""vLLM asks and tells nobody outside."""
 CHAT_TEMPLATE = "chat-template.jinja"
 CPU_CACHE = "4Gi"
 """For the key-value cache without a GPU: vLLM itself would take a share of the whole machine's memory."""
@@ -178,9 +180,7 @@ class Vllm(ModelEngine):
                 "HOME": HOME,
                 "USER": "vllm",
                 "XDG_CACHE_HOME": f"{HOME}/.cache",
-                "HF_HUB_OFFLINE": "1",
-                "VLLM_NO_USAGE_STATS": "1",
-                "DO_NOT_TRACK": "1",
+                **OFFLINE,
                 **({} if self.accelerator.gpus else self._threads()),
                 **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"} if self.runtime_adapters else {}),
             },
