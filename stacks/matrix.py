@@ -21,7 +21,7 @@ SHOWN: Mapping[str, str] = {
     "triton-tensorrtllm": "start and configuration, with stand-ins; objects and placement",
     "ray-serve": "KubeRay's real operator takes it to Ready and away; Ray's own schema reads what is served",
     "kserve": "KServe's real controller and webhooks take it; no server ran",
-    "mlserver": "MLServer 1.7.1 itself answers with scikit-learn models; objects and placement",
+    "mlserver": "MLServer 1.7.1 itself answers in a pod on a real host, with a scikit-learn model from the store",
     "torchserve": "TorchServe 0.12.0 itself, without PyTorch; objects and placement. Unmaintained upstream",
     "comfyui": "ComfyUI itself made pictures on CPU; objects and placement",
     "speaches": "Speaches itself transcribed and spoke through the gateway on CPU; objects and placement",

@@ -20,6 +20,7 @@ def main() -> None:
     _made("CoreDNS for test hosts", "a minute", _coredns)
     _made("Debian with a shell and curl, for images", "a minute", images.shell)
     _made("LiteLLM for test hosts", "two minutes", images.litellm)
+    _made("MLServer for test hosts", "a minute", images.mlserver)
     if missing := missing_for_llama_cpp():
         say(f"no llama.cpp for test hosts: {missing}")
         return

@@ -16,6 +16,7 @@ _HERE = Path(__file__).parent
 _COREDNS = _HERE.parent / "standins" / "coredns"
 _LLAMA_CPP_LOCK = _HERE / "llama-cpp-python.lock"
 _LITELLM_LOCK = _HERE / "litellm.lock"
+_MLSERVER_LOCK = _HERE.parent / "engines" / "mlserver.lock"
 _LLAMA_CPP_OPTIONS = (
     "-DCMAKE_BUILD_TYPE=None",  # -O1 alone: twice as quick to build, and the model is tiny
     "-DCMAKE_C_FLAGS=-O1",
@@ -87,6 +88,17 @@ def _llama_cpp_source(directory: Path) -> Path:
 
 def litellm() -> Layer:
     """LiteLLM and boto3 on Debian's own Python, as `litellm` and `python` on the PATH."""
+    return _python_program("litellm", _LITELLM_LOCK, "from litellm import run_server as main", _LITELLM_LEAVES_OUT)
+
+
+def mlserver() -> Layer:
+    """MLServer with scikit-learn, as `mlserver` on the PATH."""
+    return _python_program("mlserver", _MLSERVER_LOCK, "from mlserver.cli import main")
+
+
+def _python_program(name: str, lock: Path, main: str, leaves_out: Sequence[str] = ()) -> Layer:
+    """Packages on Debian's own Python, and one command: what `main` imports under this name."""
+    program = f'#!/usr/bin/python3\n{main}\n\nif __name__ == "__main__":\n    main()\n'
 
     def fill(root: Path) -> None:
         _run(["debootstrap", "--variant=minbase", "--include=python3", SUITE, root, MIRROR])
@@ -95,15 +107,15 @@ def litellm() -> Layer:
         packages = root / "usr/lib/python3/dist-packages"
         of_debian = ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:"]
         install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--require-hashes", *of_debian]
-        _run([*install, "--requirement", _LITELLM_LOCK, "--target", packages])
-        for path in _LITELLM_LEAVES_OUT:
+        _run([*install, "--requirement", lock, "--target", packages])
+        for path in leaves_out:
             shutil.rmtree(packages / path)
         (root / "usr/bin/python").symlink_to("python3")
-        command = root / "usr/bin/litellm"
-        command.write_text("#!/usr/bin/python3\nfrom litellm import run_server\n\nrun_server()\n")
+        command = root / "usr/bin" / name
+        command.write_text(program)
         command.chmod(0o755)
 
-    return kept("litellm", "\n".join((_LITELLM_LOCK.read_text(), *_LITELLM_LEAVES_OUT, *_DEBIAN_LEAVES_OUT)), fill)
+    return kept(name, "\n".join((lock.read_text(), program, *leaves_out, *_DEBIAN_LEAVES_OUT)), fill)
 
 
 def minio(server: Path, client: Path) -> Layer:
