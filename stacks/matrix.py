@@ -16,6 +16,7 @@ PROTOCOLS = {"openai": "OpenAI", "v2": "Open Inference (V2)", "http": "its own"}
 HEAD = ("`kind`", "runs on", "API", "weights", "LoRA", "scales on", "shown so far")
 SHOWN: Mapping[str, str] = {
     "vllm": "every flag and value compared with vLLM's source; objects and placement on a real API server",
+    "vllm-distributed": "LeaderWorkerSet's real controller starts a replica over two nodes; flags as above",
     "llamacpp": "answers on CPU through the gateway on real hosts, through an update under load; every flag tried",
     "triton": "Triton 2.51 itself serves Python models and ensembles of ours on CPU; objects and placement",
     "triton-tensorrtllm": "start and configuration, with stand-ins; objects and placement",

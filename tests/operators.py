@@ -80,9 +80,7 @@ def kserve(api_server: ApiServer, directory: Path) -> Generator[None]:
     api_server.kubectl("apply", "--server-side", "--namespace=kserve", f"--filename={settings}")
     certificates = directory / "k8s-webhook-server/serving-certs"
     certificates.mkdir(parents=True)
-    _, authority = for_loopback(certificates)
-    (certificates / "server.pem").rename(certificates / "tls.crt")
-    (certificates / "server.key").rename(certificates / "tls.key")
+    authority = _serving_certificate(certificates)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, authority)
@@ -102,6 +100,57 @@ def kserve(api_server: ApiServer, directory: Path) -> Generator[None]:
         process.wait(timeout=30)
         api_server.kubectl("delete", "--wait", "--timeout=60s", *names)
         api_server.kubectl("delete", "--wait=false", "namespace", "kserve")
+
+
+@contextmanager
+def leader_worker_set(api_server: ApiServer, directory: Path) -> Generator[None]:
+    """LeaderWorkerSet's controller with its definition and webhooks, until the block ends; its log is in `directory`.
+
+    Raises ToolchainError where it cannot be had.
+    """
+    (manager,) = bring.ensure([catalogue.named("lws-manager")], Network(), quiet=True)
+    module = ("lws", "sigs.k8s.io/lws")
+    names = [f"--filename={file}" for file in definitions(*module, "config/crd/bases")]
+    api_server.kubectl("apply", "--server-side", *names)
+    api_server.kubectl("wait", "--for=jsonpath={.status.conditions}", "--timeout=30s", *names)
+    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    authority = _serving_certificate(directory)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, authority)
+    # No other ports, and no authority of its own: other runs on this machine would want the same.
+    settings = {
+        "apiVersion": "config.lws.x-k8s.io/v1alpha1",
+        "kind": "Configuration",
+        "internalCertManagement": {"enable": False},
+        "leaderElection": {"leaderElect": False},
+        "metrics": {"bindAddress": "0"},
+        "health": {"healthProbeBindAddress": "0"},
+        "webhook": {"port": port, "certDir": str(directory)},
+    }
+    (configuration := directory / "configuration.yaml").write_text(yaml.safe_dump(settings))
+    environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig_path)}
+    with (directory / "manager.log").open("w") as output:
+        command = [manager.path, f"--config={configuration}"]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _await_port(port)
+        api_server.apply(*hooks)
+        yield
+    finally:
+        kinds = {f"{hook['kind']}/{hook['metadata']['name']}" for hook in hooks}
+        api_server.kubectl("delete", "--ignore-not-found", *kinds)
+        process.terminate()
+        process.wait(timeout=30)
+        api_server.kubectl("delete", "--wait", "--timeout=60s", *names)
+
+
+def _serving_certificate(directory: Path) -> Path:
+    """For a webhook server of controller-runtime's; the authority that trusts it."""
+    _, authority = for_loopback(directory)
+    (directory / "server.pem").rename(directory / "tls.crt")
+    (directory / "server.key").rename(directory / "tls.key")
+    return authority
 
 
 def _at_loopback(file: Path, port: int, authority: Path) -> list[dict[str, Any]]:

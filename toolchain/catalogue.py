@@ -174,6 +174,17 @@ KSERVE_MANAGER = Tool(
     ),
 )
 
+LWS_MANAGER = Tool(
+    name="lws-manager",
+    version=versions.LWS,
+    groups=frozenset({"tests"}),
+    asks=(),
+    fits=Fit(at_least=_numbers(versions.LWS), below=(0, _numbers(versions.LWS)[1] + 1)),
+    # Published as an image alone.
+    release=None,
+    source=GoPackage(family="lws", package="sigs.k8s.io/lws/cmd", expectation="about 2 min on 2 cores"),
+)
+
 _VERSITYGW_ARCHIVE = f"versitygw_v{versions.VERSITYGW}_{{os}}_{{arch}}"
 VERSITYGW = Tool(
     name="versitygw",
@@ -262,6 +273,7 @@ TOOLS: tuple[Tool, ...] = (
     VERSITYGW,
     RAY_OPERATOR,
     KSERVE_MANAGER,
+    LWS_MANAGER,
     S5CMD,
     RCLONE,
 )

@@ -39,6 +39,9 @@ KUBERAY = "1.6.2"  # the newest that the Go proxy gave on 2026-11-22, https://gi
 # renovate: datasource=go depName=github.com/kserve/kserve
 KSERVE = "0.20.0"  # 2026-08-06, https://github.com/kserve/kserve/releases
 
+# renovate: datasource=go depName=sigs.k8s.io/lws
+LWS = "0.9.0"  # the newest that the Go proxy gave on 2026-11-22, https://github.com/kubernetes-sigs/lws/releases
+
 # renovate: datasource=golang-version depName=go
 GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
 

@@ -15,9 +15,11 @@ from components.engines.torchserve import TorchServe
 from components.engines.triton.server import Triton
 from components.engines.triton.tensorrtllm import TritonTensorRtLlm
 from components.engines.vllm import Vllm
+from components.engines.vllm_distributed import VllmDistributed
 
 AnyEngine = Annotated[
     Vllm
+    | VllmDistributed
     | LlamaCpp
     | Triton
     | TritonTensorRtLlm
@@ -30,4 +32,17 @@ AnyEngine = Annotated[
     | Custom,
     Field(discriminator="kind"),
 ]
-ENGINES = (Vllm, LlamaCpp, Triton, TritonTensorRtLlm, RayServe, KServe, MLServer, TorchServe, ComfyUi, Speaches, Custom)
+ENGINES = (
+    Vllm,
+    VllmDistributed,
+    LlamaCpp,
+    Triton,
+    TritonTensorRtLlm,
+    RayServe,
+    KServe,
+    MLServer,
+    TorchServe,
+    ComfyUi,
+    Speaches,
+    Custom,
+)

@@ -182,6 +182,16 @@ class Engine(Section):
         return self.scaling.max if self.scaling else self.replicas
 
     @property
+    def pods_each(self) -> int:
+        """Pods of one replica, each with an accelerator of its own, on a node of its own."""
+        return 1
+
+    @property
+    def surge(self) -> int:
+        """Replicas that are there in addition while it is updated, where there is room."""
+        return 1
+
+    @property
     def streams(self) -> bool:
         """Whether it reads its models from the object store itself."""
         return False

@@ -16,7 +16,7 @@ from components.engines.operator import (
     group_name,
     template,
 )
-from components.workload.application import Application, Server, progress_deadline
+from components.workload.application import Application, Server, progress_deadline, restart_annotations
 from components.workload.around import Metadata, config_map, disruption_budget, network_policy, service, service_account
 from components.workload.spec import Peer, Placement
 
@@ -60,12 +60,11 @@ class OperatedService(pulumi.ComponentResource):
             metadata = self._metadata()
             metadata["name"] = self._server.config_map
             guards.append(config_map(f"{self._name}-config", metadata, self._server.files, self._child))
-        if (replicas := groups[MAIN].replicas) > 1:
-            # Not `maxUnavailable`: Kubernetes cannot ask an operator's object how many pods there should be.
-            bound: kubernetes.policy.v1.PodDisruptionBudgetSpecArgsDict = {"min_available": replicas - 1}
-            disruption_budget(self._name, self._metadata(), group_labels(self._engine, MAIN), bound, self._child)
+        if groups[MAIN].replicas > 1:
+            self._disruption_budget(groups)
+        restart_on = restart_annotations(self._server)
         wanted = self._engine.custom_resource(
-            {group: template(self._engine, group, what) for group, what in groups.items()}, asked
+            {group: template(self._engine, group, what, restart_on) for group, what in groups.items()}, asked
         )
         if wanted.asked:
             guards.append(self._service(wanted.asked, groups[wanted.asked]))
@@ -90,6 +89,13 @@ class OperatedService(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
+
+    def _disruption_budget(self, groups: Mapping[str, Group]) -> None:
+        whole = self._engine.ALL_OR_NONE
+        selector = {INSTANCE: self._engine.name} if whole else group_labels(self._engine, MAIN)
+        pods = sum(one.replicas for one in groups.values()) if whole else groups[MAIN].replicas
+        # Not `maxUnavailable`: Kubernetes cannot ask an operator's object how many pods there should be.
+        disruption_budget(self._name, self._metadata(), selector, {"min_available": pods - 1}, self._child)
 
     def _service(self, name: str, group: Group) -> kubernetes.core.v1.Service:
         """The engine's, at the ports of the group's pods."""

@@ -11,7 +11,8 @@ from pydantic import field_validator
 from components.engines.engine import Engine
 from components.engines.scaling import Scaling
 from components.section import Name
-from components.workload.around import spread
+from components.workload.around import apart, spread
+from components.workload.fields import stated
 from components.workload.pod import labels, pod_spec
 from components.workload.spec import Peer, Placement, Pod
 
@@ -30,6 +31,8 @@ class Group:
     """How many there are in the beginning, and at least."""
     egress: Sequence[Peer] = ()
     """Where these alone may connect to."""
+    apart_by: str | None = None
+    """Label of the operator's whose value pods have in common that must not share a node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,8 @@ class OperatorEngine(Engine):
     """Names of all groups of its pods, `MAIN` among them."""
     OPERATOR_PORTS: ClassVar[Sequence[int]]
     """Ports of its pods that the operator asks."""
+    ALL_OR_NONE: ClassVar[bool] = False
+    """Whether a replica is lost with any of its pods."""
 
     operator_namespace: Name
     """Where the operator runs."""
@@ -76,6 +81,16 @@ class OperatorEngine(Engine):
         if scaling:
             raise ValueError("is for engines without an operator; this one scales by settings of its own: remove it")
         return scaling
+
+    @property
+    def surge(self) -> int:
+        """Operators make all replicas anew before they take the old ones away."""
+        return self.most_replicas
+
+    @property
+    def further_names(self) -> Sequence[str]:
+        """What objects of its are called that do not carry its own name alone."""
+        return [group_name(self, group) for group in self.GROUPS if group != MAIN]
 
     @abstractmethod
     def groups(self, pod: Pod, elsewhere: Placement) -> Mapping[str, Group]:
@@ -96,11 +111,16 @@ def group_name(engine: OperatorEngine, group: str) -> str:
     return engine.name if group == MAIN else f"{engine.name}-{group}"
 
 
-def template(engine: OperatorEngine, group: str, what: Group) -> Mapping[str, Any]:
+def template(
+    engine: OperatorEngine, group: str, what: Group, annotations: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
     """The pod template of a group, in the names of Kubernetes' API once it is sent."""
     spec = pod_spec(what.pod)
     spec["service_account_name"] = engine.name
     mine = group_labels(engine, group)
     if what.replicas > 1:
         spec["topology_spread_constraints"] = [spread(mine)]
-    return {"metadata": {"labels": mine}, "spec": kubernetes.core.v1.PodSpecArgs(**cast("dict[str, Any]", spec))}
+    if what.apart_by:
+        spec["affinity"] = {"pod_anti_affinity": apart({INSTANCE: engine.name}, what.apart_by)}
+    metadata = stated({"labels": mine, "annotations": annotations})
+    return {"metadata": metadata, "spec": kubernetes.core.v1.PodSpecArgs(**cast("dict[str, Any]", spec))}

@@ -11,7 +11,7 @@ from components.accelerators import AcceleratorRequest
 from components.engines.engine import Workload
 from components.engines.operator import MAIN, Asked, CustomResource, Group, OperatorEngine
 from components.engines.versions import RAY_LLM, RAY_LLM_ARCHITECTURES, RAY_VERSION
-from components.engines.vllm import OFFLINE
+from components.engines.vllm_server import OFFLINE
 from components.section import Name, Section
 from components.workload.spec import Container, Peer, Placement, Pod, Resources
 

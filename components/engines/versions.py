@@ -12,6 +12,8 @@ VLLM: dict[Kind, str] = {
     "cuda": f"docker.io/vllm/vllm-openai:{VLLM_VERSION}",
     "rocm": f"docker.io/vllm/vllm-openai-rocm:{VLLM_VERSION}",
 }
+VLLM_DISTRIBUTED: dict[Kind, str] = {kind: image for kind, image in VLLM.items() if kind != "cpu"}
+"""A model that needs several nodes needs their GPUs."""
 VLLM_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {
     "cpu": ("amd64", "arm64"),
     "cuda": ("amd64", "arm64"),

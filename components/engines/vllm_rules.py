@@ -54,6 +54,18 @@ def divides_the_gpus(stages: int, others: ValidationInfo) -> int:
     return stages
 
 
+def divides_the_gpus_of_all_nodes(stages: int | None, others: ValidationInfo) -> int | None:
+    """Here a stage may be on several nodes, or several on one."""
+    request, nodes = _accelerator(others), others.data.get("nodes")
+    if stages and request and nodes and nodes * request.gpus % stages:
+        gpus = nodes * request.gpus
+        raise ValueError(
+            f"{gpus} GPUs, {request.gpus} on each of {nodes} nodes, cannot be split into {stages} equal stages: "
+            f"set a divisor of {gpus}, or leave it out for a stage on each node"
+        )
+    return stages
+
+
 def works_on_rocm(method: str | None, others: ValidationInfo) -> str | None:
     """As vLLM says: see `NOT_ON_ROCM`, and docs/features/quantization/quantized_kvcache.md of vLLM for `fp8_e5m2`."""
     if _kind(others) == "rocm" and (method in NOT_ON_ROCM or method == "fp8_e5m2"):

@@ -92,8 +92,6 @@ class Application(pulumi.ComponentResource):
         if self._server.replicas > 1:
             pod["topology_spread_constraints"] = [spread(self._labels)]
         writable_roots = [one.writable_root for one in self._server.pod.containers if one.writable_root]
-        content = {**self._server.files, **self._server.restart_on}
-        restart_on = {f"inference/{file_key(what)}": digest(text) for what, text in content.items()}
         spec: kubernetes.apps.v1.DeploymentSpecArgsDict = {
             "replicas": None if self._server.scaled else self._server.replicas,
             "revision_history_limit": 3,
@@ -101,7 +99,7 @@ class Application(pulumi.ComponentResource):
             "selector": {"match_labels": self._labels},
             "strategy": _strategy(self._server.update),
             "template": {
-                "metadata": stated({"labels": self._labels, "annotations": restart_on}),
+                "metadata": stated({"labels": self._labels, "annotations": restart_annotations(self._server)}),
                 "spec": pod,
             },
         }
@@ -169,6 +167,12 @@ def _port(name: str, number: int) -> kubernetes.core.v1.ServicePortArgsDict:
 def digest(content: str) -> str:
     """A short fingerprint of `content`, for an annotation."""
     return sha256(content.encode()).hexdigest()[:16]
+
+
+def restart_annotations(server: Server) -> dict[str, str]:
+    """For its pods: another value makes new ones."""
+    content = {**server.files, **server.restart_on}
+    return {f"inference/{file_key(what)}": digest(text) for what, text in content.items()}
 
 
 def exceptions(reasons: Iterable[tuple[str, str]]) -> dict[str, str]:

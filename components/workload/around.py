@@ -94,6 +94,19 @@ def spread(selector: Mapping[str, str]) -> kubernetes.core.v1.TopologySpreadCons
     }
 
 
+def apart(selector: Mapping[str, str], alike: str) -> kubernetes.core.v1.PodAntiAffinityArgsDict:
+    """Never two pods on a node that have these labels, and the same value of the label `alike`."""
+    return {
+        "required_during_scheduling_ignored_during_execution": [
+            {
+                "topology_key": "kubernetes.io/hostname",
+                "label_selector": {"match_labels": selector},
+                "match_label_keys": [alike],
+            }
+        ]
+    }
+
+
 def file_key(path: str) -> str:
     """The key of a file in a ConfigMap, and in the annotation that it restarts on: neither may have slashes."""
     return path.replace("/", "__")

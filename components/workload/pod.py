@@ -70,7 +70,7 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
             "read_only_root_filesystem": not container.writable_root,
             "capabilities": {"drop": ["ALL"]},
         },
-        "lifecycle": _drain(container) if container.ports else None,
+        "lifecycle": _drain(container) if container.ports or container.drain else None,
         "restart_policy": "Always" if container.sidecar else None,
         # Why a container ended is then in the pod's status, not only in its log.
         "termination_message_policy": "FallbackToLogsOnError",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from stacks.checks import engines, machines, models, names, node_ports, resources, store, triton
+from stacks.checks import distributed, engines, machines, models, names, node_ports, resources, store, triton
 from stacks.drafts import Draft
 from stacks.problems import Problem
 
@@ -29,6 +29,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     engines.fit_a_node,
     engines.fit_their_gpus,
     engines.have_room_for_their_head,
+    distributed.have_as_many_nodes,
     engines.find_their_file,
     engines.keep_their_canaries_name_free,
     engines.bring_their_model_cards,

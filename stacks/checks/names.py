@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from components.engines.operator import MAIN, OperatorEngine, group_name
+from components.engines.operator import OperatorEngine
 from components.node.settings import NodeGroup
 from stacks.drafts import Draft, Part, readable
 from stacks.problems import PREFIX, Place, Problem, echo, path
@@ -57,11 +57,10 @@ def are_not_taken_by_kubernetes(draft: Draft) -> Iterator[Problem]:
 def are_not_taken_by_another_engines_pods(draft: Draft) -> Iterator[Problem]:
     """An operator's engine has objects of further names: `NAME-head`."""
     taken = {
-        group_name(engine, group): engine.name
-        for _, engine in readable(draft.engines, "name", "kind")
+        name: engine.name
+        for _, engine in readable(draft.engines, "name", "kind", "replicas")
         if isinstance(engine, OperatorEngine)
-        for group in engine.GROUPS
-        if group != MAIN
+        for name in engine.further_names
     }
     for place, engine in readable(draft.engines, "name"):
         if other := taken.get(engine.name):

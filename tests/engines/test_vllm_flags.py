@@ -11,6 +11,8 @@ from components.engines.adapters import Rank
 from components.engines.engine import FILES
 from components.engines.versions import VLLM_VERSION
 from components.engines.vllm import Vllm
+from components.engines.vllm_distributed import MASTER_PORT, VllmDistributed
+from components.workload.spec import Container, Placement, Pod, Resources
 from tests.engines.vllm_source import LOCK, Source, source
 
 EVERYTHING: dict[str, Any] = {
@@ -40,6 +42,9 @@ EVERYTHING: dict[str, Any] = {
     "trustRemoteCode": True,
 }
 OFF = {"prefixCache": False, "chunkedPrefill": False, "maxBatchedTokens": None, "speculative": None}
+NOT_OVER_NODES = ("runtimeAdapters", "pipelineParallel")
+LWS = {"$(LWS_LEADER_ADDRESS)": "chat-0.chat-0.inference", "$(LWS_WORKER_INDEX)": "1"}
+"""What LeaderWorkerSet puts into the arguments of the first worker."""
 CPU = {"accelerator": {"kind": "cpu"}, "cpuCache": "8Gi", "resources": {"cpu": "3500m", "memory": "24Gi"}}
 PATHS = {"legal-8b": "s3://models/legal/legal-8b/1", "small": "s3://models/general/small/1"}
 
@@ -52,6 +57,21 @@ def vllm() -> Source:
 
 def engine(**given: Any) -> Vllm:
     return Vllm.model_validate({"kind": "vllm", "name": "legal", "model": "legal-8b", "cluster": "home", **given})
+
+
+def over_nodes(**given: Any) -> dict[str, list[str]]:
+    """Arguments of each group of an engine's pods over two nodes."""
+    fields = {"kind": "vllm-distributed", "name": "legal", "model": "legal-8b", "cluster": "home", "nodes": 2}
+    ours = VllmDistributed.model_validate({**fields, **given})
+    server = Container(name="engine", image="vllm", resources=Resources(), args=ours.workload(PATHS).args)
+    groups = ours.groups(Pod(containers=[server]), Placement())
+    return {name: [_with_variables(one) for one in group.pod.containers[0].args] for name, group in groups.items()}
+
+
+def _with_variables(argument: str) -> str:
+    for variable, value in LWS.items():
+        argument = argument.replace(variable, value)
+    return argument
 
 
 def understood(vllm: Source, **given: Any) -> argparse.Namespace:
@@ -202,3 +222,23 @@ def test_images_stream_where_weights_are_streamed(vllm: Source) -> None:
     assert "runai" not in on_cpu
     streams = {kind: engine(accelerator={"kind": kind}).streams for kind in Vllm.IMAGES}
     assert streams == {"cpu": False, "cuda": True, "rocm": True}
+
+
+def test_vllm_understands_what_pods_over_several_nodes_are_told_of_each_other(vllm: Source) -> None:
+    everything = {name: value for name, value in EVERYTHING.items() if name not in NOT_OVER_NODES}
+    arguments = over_nodes(**everything)
+    leader, worker = (vllm.parser.parse_args(arguments[group]) for group in ("engine", "worker"))
+    assert said(worker).items() - said(leader).items() == {("headless", True)}
+    assert said(leader).keys() <= said(worker).keys()
+    assert (leader.tensor_parallel_size, leader.pipeline_parallel_size) == (8, 2)
+    assert (leader.nnodes, leader.node_rank, leader.master_addr) == (2, 1, "chat-0.chat-0.inference")
+    assert leader.distributed_executor_backend == "mp"
+    assert leader.distributed_timeout_seconds is not None
+    assert leader.model_tag == "s3://models/legal/legal-8b/1"
+
+
+def test_vllm_computes_over_nodes_without_ray(vllm: Source) -> None:
+    assert "mp" in vllm.values("vllm/config/parallel.py", "allowed_backends")
+    assert int(vllm.written("vllm/config/parallel.py", "master_port")) == MASTER_PORT
+    headless = vllm.text("vllm/entrypoints/cli/serve.py").partition("def run_headless")[2]
+    assert "MultiprocExecutor(" in headless, "workers are started otherwise than they were: look again"

@@ -21,8 +21,8 @@ from tests.unit.settings_strategies import described
 
 KINDS = sorted(find(("engines", 0)).kinds)
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-OPERATED = ("kserve", "ray-serve")
-"""Their operators add the probes."""
+OPERATED = ("kserve", "ray-serve", "vllm-distributed")
+"""Not all of their pods answer requests, or their operators add the probes."""
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 ROOM: Mapping[str, Any] = {"arch": "amd64", "cpu": 4096, "memory": "64Ti", "disk": "64Ti"}
 NODES: Sequence[Mapping[str, Any]] = [
@@ -44,7 +44,7 @@ def stack(engines: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "target": "dev",
         "rehearsal": True,
-        "clusters": [{"name": "home", "simulated": NODES}],
+        "clusters": [{"name": "home", "simulated": [*NODES, *_as_many_as(engines)]}],
         "sources": {"mlflow": {"url": "https://mlflow.lan"}},
         "models": [
             {"name": name, "source": f"hf://o/r@{'0' * 40}", "size": "5Gi"}
@@ -54,6 +54,13 @@ def stack(engines: list[dict[str, Any]]) -> dict[str, Any]:
         "engines": engines,
         "gateway": None,
     }
+
+
+def _as_many_as(engines: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Nodes enough for each replica that needs several."""
+    for number in range(max((one["nodes"] for one in engines if isinstance(one.get("nodes"), int)), default=0)):
+        for node in NODES[1:3]:
+            yield {**node, "name": f"{node['name']}-{number}"}
 
 
 @st.composite

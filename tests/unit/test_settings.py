@@ -55,7 +55,10 @@ def test_the_shipped_settings_have_no_problems(stack: str) -> None:
             "inference:engines[0].gpuMemoryUtilization must be a number of more than 0 and at most 1; it is 1.2",
         ),
         (put("engines", 2, "memoryMap", to="no"), 'inference:engines[2].memoryMap "no" must be true or false'),
-        (put("engines", 0, "kind", to="vlm"), 'inference:engines[0].kind "vlm" is not one of: vllm, llamacpp'),
+        (
+            put("engines", 0, "kind", to="vlm"),
+            'inference:engines[0].kind "vlm" is not one of: vllm, vllm-distributed, llamacpp',
+        ),
         (drop("engines", 0, "kind"), "inference:engines[0] kind is missing; it must be one of: "),
         (put("engines", 0, to="legal"), 'inference:engines[0] "legal" must be a mapping'),
         (put("engines", 0, "resources", to=[1]), "inference:engines[0].resources must be a mapping; it is a list"),

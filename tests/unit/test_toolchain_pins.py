@@ -26,6 +26,7 @@ MODULE_VERSIONS = {
     "rclone": f"github.com/rclone/rclone v{versions.RCLONE}",
     "kuberay": f"github.com/ray-project/kuberay/ray-operator v{versions.KUBERAY}",
     "kserve": f"github.com/kserve/kserve v{versions.KSERVE}",
+    "lws": f"sigs.k8s.io/lws v{versions.LWS}",
     "s5cmd": f"github.com/peak/s5cmd/v2 v{versions.S5CMD}",
     "versitygw": f"github.com/versity/versitygw v{versions.VERSITYGW}",
 }
