@@ -2,14 +2,11 @@
 
 import json
 import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from toolchain import places
+from tests.environments import environment
 
 _LOCK = Path(__file__).with_name("ray.lock")
 _READ = """
@@ -27,19 +24,8 @@ class Refused(Exception):
 
 
 def python() -> Path:
-    """A Python with Ray: made once, kept for other runs of the same user, 490 MB."""
-    known_by = sha256(_LOCK.read_bytes()).hexdigest()[:12]
-    made = places.cache() / "ray" / known_by
-    if not made.exists():
-        made.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=made.parent) as temporary:
-            environment = Path(temporary, "environment")
-            uv = [sys.executable, "-m", "uv", "--quiet"]
-            subprocess.run([*uv, "venv", "--relocatable", environment], check=True)
-            install = [*uv, "pip", "install", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-            subprocess.run([*install, "--python", environment / "bin/python", "--requirement", _LOCK], check=True)
-            environment.rename(made)
-    return made / "bin/python"
+    """A Python with Ray, of 490 MB."""
+    return environment(_LOCK) / "bin/python"
 
 
 def read(config: Mapping[str, Any]) -> None:

@@ -1,14 +1,11 @@
 """Published servers of engines as processes, started as their pods would be."""
 
-import hashlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,27 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from components.engines.engine import Workload
-from toolchain import places
+from tests import environments
 
 _HERE = Path(__file__).parent
 
 
 def environment(name: str) -> Path:
-    """The virtual environment of `NAME.lock`, made on first use and kept for other runs of the same user."""
-    lock = _HERE / f"{name}.lock"
-    version = ".".join(map(str, sys.version_info[:2]))
-    key = hashlib.sha256(version.encode() + lock.read_bytes()).hexdigest()[:12]
-    made = places.cache() / "engines" / f"{name}-{key}"
-    if not made.exists():
-        unfinished = made.with_suffix(f".{os.getpid()}")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        uv = [sys.executable, "-m", "uv", "--quiet"]
-        _run([*uv, "venv", "--relocatable", "--python", sys.executable, str(unfinished)])
-        install = [*uv, "pip", "install", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-        target = ["--python", str(unfinished / "bin/python"), "--requirement", str(lock)]
-        _run([*install, *target])
-        unfinished.rename(made)
-    return made
+    """The virtual environment of `NAME.lock`."""
+    return environments.environment(_HERE / f"{name}.lock")
 
 
 def free_ports(count: int) -> list[int]:
@@ -144,9 +128,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=30)
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command[:6])} … failed:\n{done.stderr[-3000:]}")
