@@ -72,7 +72,7 @@ class Engines(pulumi.ComponentResource):
         reading = store_keys(name, engines, store, namespace=NAMESPACE, opts=inside)
         keys = engine_keys(name, engines, namespace=NAMESPACE, passwords=foundation.random, opts=inside)
         update = updates(engines, cluster.settings)
-        _warn(engines)
+        _warn(engines, gateway=settings.gateway is not None)
         models = {model.name: model for model in settings.models}
         _tell_of_updates(cluster.name, [engine.name for engine in engines if update[engine.name] == "in-place"])
         _tell_of_memory(cluster.name, engines, models)
@@ -178,10 +178,12 @@ def _tell_of_updates(cluster: str, engines: Sequence[str]) -> None:
         )
 
 
-def _warn(engines: Sequence[AnyEngine]) -> None:
+def _warn(engines: Sequence[AnyEngine], *, gateway: bool) -> None:
     for engine in engines:
         if engine.CAUTION:
             pulumi.log.warn(f"{engine.name}: {engine.CAUTION}")
+        if not engine.clients and not (gateway and engine.speaks == "openai"):
+            pulumi.log.warn(f"{engine.name}: no pod may send it requests; name namespaces in its `clients`")
 
 
 def _named(resources: Mapping[str, pulumi.Resource], *names: str) -> Sequence[pulumi.Resource]:

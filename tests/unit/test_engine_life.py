@@ -149,3 +149,9 @@ def test_whoever_is_named_may_ask_beside_the_gateway(dev: Stack) -> None:
         for one in policy["spec"]["ingress"]
     ]
     assert namespaces == ["gateway", "evaluation"]
+
+
+def test_it_is_said_of_an_engine_that_nobody_may_ask(dev: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    dev({"legal": {"clients": ["evaluation"]}}, gateway=None)
+    assert "chat: no pod may send it requests; name namespaces in its `clients`" in caplog.text
+    assert "legal: no pod may send it requests" not in caplog.text
