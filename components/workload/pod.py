@@ -9,6 +9,8 @@ from components.workload.spec import Claim, ConfigFiles, Container, Health, Plac
 
 USER = 10001
 """Unprivileged user and group of every pod: above what hosts give to accounts."""
+STARTUP_PERIOD = 2
+"""Seconds between looks at a server that starts: on average it waits half of it in vain."""
 DRAIN_SECONDS = 5
 """Wait before SIGTERM, so that every proxy has taken the pod out of its list."""
 
@@ -76,10 +78,10 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
         "termination_message_policy": "FallbackToLogsOnError",
     }
     if health := container.health:
-        failures = ceil(health.startup_seconds / 10)
+        failures = ceil(health.startup_seconds / STARTUP_PERIOD)
         ready = health.ready_path or health.path
         started = ready if health.starts_ready else health.path
-        fields["startup_probe"] = _probe(health, started, period=10, failures=failures)
+        fields["startup_probe"] = _probe(health, started, period=STARTUP_PERIOD, failures=failures)
         fields["readiness_probe"] = _probe(health, ready, period=5, failures=3)
         fields["liveness_probe"] = _probe(health, health.path, period=20, failures=3)
     return stated(fields)

@@ -49,7 +49,7 @@ def strategy(recording: Recording, engine: str) -> dict[str, int]:
 
 def test_a_start_may_take_as_long_as_reading_the_model_does(dev: Stack) -> None:
     small, large = dev(), dev(models=[one | {"size": "140Gi"} for one in stack_settings("dev")["models"]])
-    assert seconds_to_start(small, "legal") == 240 + 16 * 16 + 4  # in whole periods of 10 seconds
+    assert seconds_to_start(small, "legal") == 240 + 16 * 16
     assert seconds_to_start(large, "legal") == 240 + 140 * 16
 
 
