@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import apply, engines, first_run, hosts, k3s_ansible, preview, storage
+from benchmarks import apply, engines, first_run, hosts, k3s_ansible, preview, serving, storage
 
 BENCHMARKS = {
     "first-run": first_run,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "hosts": hosts,
     "k3s-ansible": k3s_ansible,
     "storage": storage,
+    "serving": serving,
 }
 
 

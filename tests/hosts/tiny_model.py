@@ -13,20 +13,23 @@ _VOCABULARY = [*_SPECIAL, *_BYTES, *_TEXT]
 _TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}assistant: "
 
 
-def write(path: Path) -> None:
-    """The same bytes each time. It answers in printable characters, as many as it is asked for."""
+def write(path: Path, inner: int = _INNER) -> None:
+    """The same bytes each time. It answers in printable characters, as many as it is asked for.
+
+    `inner` is the width inside of its layers: it takes 1.5 KiB of weights for each.
+    """
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(_CONTEXT)
     writer.add_embedding_length(_WIDTH)
     writer.add_block_count(_LAYERS)
-    writer.add_feed_forward_length(_INNER)
+    writer.add_feed_forward_length(inner)
     writer.add_head_count(_HEADS)
     writer.add_head_count_kv(_HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(_WIDTH // _HEADS)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     _add_vocabulary(writer)
-    _add_weights(writer)
+    _add_weights(writer, inner)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -46,7 +49,7 @@ def _add_vocabulary(writer: gguf.GGUFWriter) -> None:
     writer.add_chat_template(_TEMPLATE)
 
 
-def _add_weights(writer: gguf.GGUFWriter) -> None:
+def _add_weights(writer: gguf.GGUFWriter, inner: int) -> None:
     random = np.random.default_rng(0)
 
     def add(name: str, *shape: int) -> None:
@@ -65,6 +68,6 @@ def _add_weights(writer: gguf.GGUFWriter) -> None:
         add_ones(f"blk.{layer}.ffn_norm")
         for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
             add(f"blk.{layer}.{part}", _WIDTH, _WIDTH)
-        add(f"blk.{layer}.ffn_gate", _INNER, _WIDTH)
-        add(f"blk.{layer}.ffn_up", _INNER, _WIDTH)
-        add(f"blk.{layer}.ffn_down", _WIDTH, _INNER)
+        add(f"blk.{layer}.ffn_gate", inner, _WIDTH)
+        add(f"blk.{layer}.ffn_up", inner, _WIDTH)
+        add(f"blk.{layer}.ffn_down", _WIDTH, inner)

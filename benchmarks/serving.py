@@ -1,0 +1,178 @@
+"""llama.cpp in a pod on a real host: to its first token, against the same by hand; and an update under load."""
+
+import json
+import statistics
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.hosts_at_hand import Hosts, hosts_at_hand
+from components.engines.versions import LLAMACPP
+from components.gateway.versions import LITELLM
+from components.storage.model import Model
+from components.storage.provision import reader_user, wanted
+from components.storage.settings import MinioStore
+from tests.api_server import ApiServer
+from tests.e2e.deployment import Deployment
+from tests.hosts import images, tiny_model
+from tests.hosts.load import Answers, load
+from tests.hosts.machine import Machine
+from tests.minio import Minio, running
+from toolchain import bring, catalogue
+from toolchain.download import Network
+
+ROUNDS = 3
+SECONDS_OF_LOAD = 40
+AT_ONCE = 2
+BUCKET, FILE, PORT, READER = "models", "large.gguf", 30400, reader_user("all")
+INNER = 2**19
+"""Makes a file of 768 MiB."""
+MODEL: Mapping[str, Any] = {"name": "large", "source": f"hf://org/model@{0:040}", "files": [FILE], "size": "1Gi"}
+BY_HAND = """
+set -eu
+rm -rf /var/tmp/by-hand
+S3_ENDPOINT_URL={url} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID={user} AWS_SECRET_ACCESS_KEY={key} \\
+    /opt/bench/s5cmd --log error cp 's3://{bucket}/{prefix}/*' /var/tmp/by-hand/
+/opt/bench/llama-server --model /var/tmp/by-hand/{file} --host 127.0.0.1 --port 8081 >/dev/null 2>&1 &
+until curl -sf http://127.0.0.1:8081/v1/completions -d '{body}' >/dev/null; do sleep 0.1; done
+kill %1
+"""
+BODY = json.dumps({"model": "chat", "prompt": "a", "max_tokens": 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """One host with one engine behind its gateway."""
+
+    machine: Machine
+    deployment: Deployment
+    store: Minio
+    api: ApiServer
+    key: str
+
+    def ask(self) -> None:
+        """A chat completion through the gateway; raises where it is not a whole one."""
+        body = {"model": "chat", "max_tokens": 4, "messages": [{"role": "user", "content": "a"}]}
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        url = f"http://{self.machine.address}:{PORT}/v1/chat/completions"
+        with urllib.request.urlopen(
+            urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=60
+        ) as said:
+            assert json.load(said)["usage"]["completion_tokens"] == 4
+
+
+def run() -> list[str]:
+    """Rows of two tables: seconds to the first token, and seconds of a request at rest and through an update."""
+    with hosts_at_hand() as hosts, tempfile.TemporaryDirectory(prefix="inference-benchmark-") as scratch:
+        served = _up(hosts, Path(scratch))
+        hand: list[float] = []
+        ours: list[float] = []
+        for _ in range(ROUNDS):
+            hand.append(_by_hand(served))
+            ours.append(_by_a_pod(served))
+        rest = _loaded(served, update=False)
+        updated = _loaded(served, update=True)
+        served.deployment.destroy()
+    base = statistics.median(hand)
+    return [
+        "| from the store to the first token | seconds | ratio |",
+        "|---|---|---|",
+        f"| s5cmd, then llama-server, by hand | {base:.1f} | 1.00 x |",
+        f"| a pod, its model hashed | {statistics.median(ours):.1f} | {statistics.median(ours) / base:.2f} x |",
+        "",
+        "| requests, two at a time | answered | failed | median | 99th percentile | ratio |",
+        "|---|---|---|---|---|---|",
+        _row("at rest", rest, rest),
+        _row("through a rolling update", updated, rest),
+    ]
+
+
+def _up(hosts: Hosts, scratch: Path) -> Served:
+    home, file = Model.model_validate(MODEL), scratch / FILE
+    tiny_model.write(file, INNER)
+    hosts.mirror.add_image(LITELLM, images.litellm(), entrypoint=["litellm"])
+    hosts.mirror.add_image(LLAMACPP["cpu"], images.shell(), images.llama_server(), entrypoint=["/app/llama-server"])
+    (scratch / "minio").mkdir()
+    store = hosts.running.enter_context(running(scratch / "minio", hosts.place.gateway))
+    store.provision(wanted(MinioStore(kind="minio", bucket=BUCKET), {"all": [home.directory]}, [home.directory]))
+    store.server.put_model(BUCKET, home.prefix, {FILE: file.read_bytes()})
+    machine = hosts.host("one")
+    _put_tools(hosts, machine)
+    engine = {
+        "name": "chat",
+        "kind": "llamacpp",
+        "cluster": "home",
+        "model": MODEL["name"],
+        "file": FILE,
+        "resources": {"cpu": "100m", "memory": "256Mi", "cpuLimit": "2", "memoryLimit": "3Gi"},
+    }
+    deployment = hosts.deployment(
+        {"home": (machine,)},
+        store={"kind": "external", "endpoint": store.server.url, "bucket": BUCKET, "accessKey": READER},
+        models=[dict(MODEL)],
+        engines=[engine],
+        gateway={"litellm": {"replicas": 1, "nodePort": PORT}, "openWebui": None},
+    )
+    deployment.set_secret("storeSecretKey", store.keys[READER])
+    deployment.up()
+    key = deployment.outputs()["gatewayKeys"]["home"]
+    return Served(machine=machine, deployment=deployment, store=store, api=deployment.api_server("home"), key=key)
+
+
+def _put_tools(hosts: Hosts, machine: Machine) -> None:
+    (s5cmd,) = bring.ensure([catalogue.named("s5cmd")], Network())
+    hosts.mirror.files["/bench/s5cmd"] = s5cmd.path
+    hosts.mirror.files["/bench/llama-server.tar"] = images.llama_server().archive
+    fetch = f"curl -sf {hosts.mirror.url}/bench"
+    machine.run(
+        f"mkdir -p /opt/bench && cd /opt/bench && {fetch}/s5cmd -o s5cmd && chmod +x s5cmd"
+        f" && {fetch}/llama-server.tar | tar -x && mv app/llama-server ."
+    )
+
+
+def _by_hand(served: Served) -> float:
+    values = {"url": served.store.server.url, "user": READER, "key": served.store.keys[READER], "bucket": BUCKET}
+    script = BY_HAND.format(**values, prefix=Model.model_validate(MODEL).prefix, file=FILE, body=BODY)
+    _scale(served, 0)
+    start = time.monotonic()
+    served.machine.run(script)
+    return time.monotonic() - start
+
+
+def _by_a_pod(served: Served) -> float:
+    """Asked at its Service, as others ask it: which has an address behind it once it is ready."""
+    _scale(served, 0)
+    found = served.api.get("secret", "chat-api-key", "--namespace", "inference")["data"]["key"]
+    address = served.api.get("service", "chat", "--namespace", "inference")["spec"]["clusterIP"]
+    ask = f'curl -sf -m 60 -H "Authorization: Bearer $(echo {found} | base64 -d)" http://{address}:8080/v1/completions'
+    start = time.monotonic()
+    served.api.kubectl("scale", "deployment/chat", "--namespace", "inference", "--replicas=1")
+    served.machine.run(f"until {ask} -d '{BODY}' >/dev/null; do sleep 0.1; done")
+    return time.monotonic() - start
+
+
+def _scale(served: Served, replicas: int) -> None:
+    served.api.kubectl("scale", "deployment/chat", "--namespace", "inference", f"--replicas={replicas}")
+    selector = "app.kubernetes.io/name=chat"
+    served.api.kubectl(
+        "wait", "--for=delete", "pod", "--namespace", "inference", "--selector", selector, "--timeout=120s"
+    )
+
+
+def _loaded(served: Served, *, update: bool) -> Answers:
+    with load(served.ask, at_once=AT_ONCE) as answers:
+        if update:
+            served.api.kubectl("rollout", "restart", "deployment/chat", "--namespace", "inference")
+        time.sleep(SECONDS_OF_LOAD)
+    return answers
+
+
+def _row(name: str, answers: Answers, rest: Answers) -> str:
+    slow, before = (statistics.quantiles(one.seconds, n=100)[98] for one in (answers, rest))
+    middle = statistics.median(answers.seconds)
+    done = len(answers.seconds) - len(answers.failures)
+    return f"| {name} | {done} | {len(answers.failures)} | {middle:.2f} s | {slow:.2f} s | {slow / before:.2f} x |"
