@@ -71,6 +71,8 @@ class Engines(pulumi.ComponentResource):
         origin = registry(name, engines, settings, namespace=NAMESPACE, opts=inside)
         reading = store_keys(name, engines, store, namespace=NAMESPACE, opts=inside)
         keys = engine_keys(name, engines, namespace=NAMESPACE, passwords=foundation.random, opts=inside)
+        asked = {engine: key.secret for engine, key in keys.items()}
+        shown = {engine: key.value for engine, key in keys.items()}
         update = updates(engines, cluster.settings)
         _warn(engines, gateway=settings.gateway is not None)
         models = {model.name: model for model in settings.models}
@@ -93,7 +95,7 @@ class Engines(pulumi.ComponentResource):
                 opts=self._after(
                     *shared,
                     *_named(reading, engine.name),
-                    *_named({name: key.secret for name, key in keys.items()}, engine.name),
+                    *_named(asked, engine.name),
                     *_named(synced, *engine.reads),
                 ),
             )
@@ -109,7 +111,7 @@ class Engines(pulumi.ComponentResource):
             backend
             for engine in originals
             if engine.speaks == "openai"
-            for backend in backends(engine, self.urls, {name: key.value for name, key in keys.items()})
+            for backend in backends(engine, self.urls, shown)
         ]
         self.register_outputs({})
 

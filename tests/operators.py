@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,21 +45,11 @@ def source(family: str, module: str, path: str) -> Path:
 def kuberay(api_server: ApiServer, log: Path, *options: str) -> Generator[None]:
     """KubeRay's operator with its definitions, until the block ends. Raises as `bring.ensure`, or Unavailable."""
     (operator,) = bring.ensure([catalogue.named("ray-operator")], Network(), quiet=True)
-    files = list(definitions("kuberay", "github.com/ray-project/kuberay/ray-operator", "config/crd/bases"))
-    names = [f"--filename={file}" for file in files]
-    api_server.kubectl("apply", "--server-side", *names)
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    files = definitions("kuberay", "github.com/ray-project/kuberay/ray-operator", "config/crd/bases")
     # No ports: other runs on this machine would want the same.
     command = [operator.path, "--enable-leader-election=false", "--metrics-addr=0", "--health-probe-bind-address=0"]
-    environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig_path)}
-    with log.open("w") as output:
-        process = subprocess.Popen([*command, *options], env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
+    with _defined(api_server, files), _running([*command, *options], api_server, log):
         yield
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        api_server.kubectl("delete", "--wait", "--timeout=60s", *names)
 
 
 @contextmanager
@@ -70,36 +60,22 @@ def kserve(api_server: ApiServer, directory: Path) -> Generator[None]:
     """
     (manager,) = bring.ensure([catalogue.named("kserve-manager")], Network(), quiet=True)
     module = ("kserve", "github.com/kserve/kserve")
-    names = [f"--filename={file}" for file in definitions(*module, "config/crd/full")]
-    api_server.kubectl("apply", "--server-side", *names)
-    # They have no conditions at all at first, which waiting for one would take for an error.
-    api_server.kubectl("wait", "--for=jsonpath={.status.conditions}", "--timeout=30s", *names)
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
-    api_server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kserve"}})
-    settings = source(*module, "config/configmap/inferenceservice.yaml")
-    api_server.kubectl("apply", "--server-side", "--namespace=kserve", f"--filename={settings}")
     certificates = directory / "k8s-webhook-server/serving-certs"
     certificates.mkdir(parents=True)
-    authority = _serving_certificate(certificates)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, authority)
+    port = _free_port()
+    hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, _serving_certificate(certificates))
     # No other ports: other runs on this machine would want the same.
     command = [manager.path, f"--webhook-port={port}", "--metrics-addr=0", "--health-probe-addr=0"]
-    environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig_path), "TMPDIR": str(directory)}
-    with (directory / "manager.log").open("w") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        _await_port(port)
-        api_server.apply(*hooks)
-        yield
-    finally:
-        kinds = {f"{hook['kind']}/{hook['metadata']['name']}" for hook in hooks}
-        api_server.kubectl("delete", "--ignore-not-found", *kinds)
-        process.terminate()
-        process.wait(timeout=30)
-        api_server.kubectl("delete", "--wait", "--timeout=60s", *names)
-        api_server.kubectl("delete", "--wait=false", "namespace", "kserve")
+    log = directory / "manager.log"
+    with _defined(api_server, definitions(*module, "config/crd/full")):
+        api_server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kserve"}})
+        settings = source(*module, "config/configmap/inferenceservice.yaml")
+        api_server.kubectl("apply", "--server-side", "--namespace=kserve", f"--filename={settings}")
+        try:
+            with _running(command, api_server, log, TMPDIR=str(directory)), _hooked(api_server, hooks, port):
+                yield
+        finally:
+            api_server.kubectl("delete", "--wait=false", "namespace", "kserve")
 
 
 @contextmanager
@@ -109,15 +85,8 @@ def leader_worker_set(api_server: ApiServer, directory: Path) -> Generator[None]
     Raises ToolchainError where it cannot be had.
     """
     (manager,) = bring.ensure([catalogue.named("lws-manager")], Network(), quiet=True)
-    module = ("lws", "sigs.k8s.io/lws")
-    names = [f"--filename={file}" for file in definitions(*module, "config/crd/bases")]
-    api_server.kubectl("apply", "--server-side", *names)
-    api_server.kubectl("wait", "--for=jsonpath={.status.conditions}", "--timeout=30s", *names)
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
-    authority = _serving_certificate(directory)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, authority)
+    module, port = ("lws", "sigs.k8s.io/lws"), _free_port()
+    hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, _serving_certificate(directory))
     # No other ports, and no authority of its own: other runs on this machine would want the same.
     settings = {
         "apiVersion": "config.lws.x-k8s.io/v1alpha1",
@@ -129,20 +98,57 @@ def leader_worker_set(api_server: ApiServer, directory: Path) -> Generator[None]
         "webhook": {"port": port, "certDir": str(directory)},
     }
     (configuration := directory / "configuration.yaml").write_text(yaml.safe_dump(settings))
-    environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig_path)}
-    with (directory / "manager.log").open("w") as output:
-        command = [manager.path, f"--config={configuration}"]
+    command = [manager.path, f"--config={configuration}"]
+    with (
+        _defined(api_server, definitions(*module, "config/crd/bases")),
+        _running(command, api_server, directory / "manager.log"),
+        _hooked(api_server, hooks, port),
+    ):
+        yield
+
+
+@contextmanager
+def _defined(api_server: ApiServer, files: Iterable[Path]) -> Generator[None]:
+    """The definitions in these files; in the end they go, and all objects with them."""
+    names = [f"--filename={file}" for file in files]
+    api_server.kubectl("apply", "--server-side", *names)
+    # They have no conditions at all at first, which waiting for one would take for an error.
+    api_server.kubectl("wait", "--for=jsonpath={.status.conditions}", "--timeout=30s", *names)
+    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    try:
+        yield
+    finally:
+        api_server.kubectl("delete", "--wait", "--timeout=60s", *names)
+
+
+@contextmanager
+def _running(command: Sequence[str | Path], api_server: ApiServer, log: Path, **more: str) -> Generator[None]:
+    """A controller of this API server."""
+    environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig_path), **more}
+    with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _await_port(port)
-        api_server.apply(*hooks)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@contextmanager
+def _hooked(api_server: ApiServer, hooks: Sequence[dict[str, Any]], port: int) -> Generator[None]:
+    """Webhooks, once their server answers at the port; they go before it does."""
+    _await_port(port)
+    api_server.apply(*hooks)
+    try:
         yield
     finally:
         kinds = {f"{hook['kind']}/{hook['metadata']['name']}" for hook in hooks}
         api_server.kubectl("delete", "--ignore-not-found", *kinds)
-        process.terminate()
-        process.wait(timeout=30)
-        api_server.kubectl("delete", "--wait", "--timeout=60s", *names)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def _serving_certificate(directory: Path) -> Path:

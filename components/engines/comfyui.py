@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, field_validator
 from components.accelerators import AcceleratorRequest
 from components.engines.engine import FILES, Argument, Workload
 from components.engines.image import ImageEngine
+from components.engines.settings import listed_models
 from components.section import Name, Section, rule
 
 PORT = 8188
@@ -68,7 +69,7 @@ class ComfyUi(ImageEngine):
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:
         """Each of its models."""
-        return {("models", number, "model"): one.model for number, one in enumerate(self.models)}
+        return listed_models(self.models)
 
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """Flags as in ComfyUI's comfy/cli_args.py."""

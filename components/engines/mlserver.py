@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, StringConstraints, field_validator, model_validator
 
 from components.engines.engine import FILES, Argument, Engine, ModelFile, Workload
-from components.engines.settings import each_once
+from components.engines.settings import each_once, listed_models
 from components.engines.versions import MLSERVER, MLSERVER_ARCHITECTURES
 from components.section import Name, Section, rule
 from components.workload.spec import cpu_count
@@ -115,7 +115,7 @@ class MLServer(Engine):
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:
         """All its models."""
-        return {("models", number, "model"): one.model for number, one in enumerate(self.models)}
+        return listed_models(self.models)
 
     @property
     def opens(self) -> Mapping[tuple[str | int, ...], ModelFile]:

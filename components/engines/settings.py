@@ -1,12 +1,12 @@
 """Types that settings of several engines have."""
 
 import re
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, StringConstraints
 
-from components.section import rule
+from components.section import Name, rule
 
 _MOVES = re.compile(r"[^0-9]*|.*(latest|nightly).*")
 """Tags under which tomorrow's image is another: for want of any number, or by name."""
@@ -44,3 +44,17 @@ def each_once(names: Sequence[str], *, remedy: str) -> None:
     """ValueError with the first name that is there twice."""
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f'has "{twice[0]}" twice; {remedy}')
+
+
+class ListedModel(Protocol):
+    """An entry of an engine's `models`."""
+
+    @property
+    def model(self) -> Name:
+        """One of the stack's models."""
+        ...
+
+
+def listed_models(models: Sequence[ListedModel]) -> Mapping[tuple[str | int, ...], Name]:
+    """What an engine with such a list uses, by the places in its settings that name it."""
+    return {("models", number, "model"): one.model for number, one in enumerate(models)}

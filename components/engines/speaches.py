@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, StringConstraints, field_validator
 
 from components.engines.engine import FILES, Engine, Mode, Workload
-from components.engines.settings import each_once
+from components.engines.settings import each_once, listed_models
 from components.engines.versions import SPEACHES, SPEACHES_ARCHITECTURES
 from components.section import Name, Section, rule
 
@@ -72,7 +72,7 @@ class Speaches(Engine):
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:
         """Each of its models."""
-        return {("models", number, "model"): one.model for number, one in enumerate(self.models)}
+        return listed_models(self.models)
 
     @property
     def serves(self) -> Mapping[str, Mode]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, StringConstraints, field_validator, model_validator
 
 from components.engines.engine import FILES, Engine, ModelFile, Workload
-from components.engines.settings import each_once
+from components.engines.settings import each_once, listed_models
 from components.engines.versions import TORCHSERVE, TORCHSERVE_ARCHITECTURES
 from components.section import Name, Section, rule
 
@@ -112,7 +112,7 @@ class TorchServe(Engine):
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:
         """All its models."""
-        return {("models", number, "model"): one.model for number, one in enumerate(self.models)}
+        return listed_models(self.models)
 
     @property
     def opens(self) -> Mapping[tuple[str | int, ...], ModelFile]:

@@ -12,7 +12,9 @@ from components.workload.around import (
     disruption_budget,
     file_key,
     network_policy,
+    service,
     service_account,
+    service_port,
     spread,
 )
 from components.workload.fields import stated
@@ -116,17 +118,7 @@ class Application(pulumi.ComponentResource):
         return config_map(f"{self._name}-config", metadata, self._server.files, self._child)
 
     def _service(self) -> kubernetes.core.v1.Service:
-        return kubernetes.core.v1.Service(
-            self._name,
-            # The Deployment is awaited already; waiting for its Service too would cost a fixed 10 s each.
-            metadata=self._metadata({"pulumi.com/skipAwait": "true"}),
-            spec={
-                "type": "ClusterIP",
-                "selector": self._labels,
-                "ports": [_port(name, number) for name, number in self._server.ports.items()],
-            },
-            opts=self._child,
-        )
+        return service(self._name, self._metadata(), self._labels, ports=self._server.ports, opts=self._child)
 
     def _node_port_service(self) -> None:
         """Beside the other, which as a NodePort would open all of its ports, those that nobody asked for too."""
@@ -140,7 +132,7 @@ class Application(pulumi.ComponentResource):
                 "type": "NodePort",
                 "selector": self._labels,
                 "ports": [
-                    {**_port(name, self._server.ports[name]), "node_port": number}
+                    {**service_port(name, self._server.ports[name]), "node_port": number}
                     for name, number in self._server.node_ports.items()
                 ],
             },
@@ -158,10 +150,6 @@ class Application(pulumi.ComponentResource):
             egress=self._server.egress,
             opts=self._child,
         )
-
-
-def _port(name: str, number: int) -> kubernetes.core.v1.ServicePortArgsDict:
-    return {"name": name, "port": number, "target_port": number, "protocol": "TCP"}
 
 
 def digest(content: str) -> str:

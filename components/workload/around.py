@@ -62,13 +62,15 @@ def service(
         spec={
             "type": "ClusterIP",
             "selector": selector,
-            "ports": [
-                {"name": port, "port": number, "target_port": number, "protocol": "TCP"}
-                for port, number in ports.items()
-            ],
+            "ports": [service_port(port, number) for port, number in ports.items()],
         },
         opts=opts,
     )
+
+
+def service_port(name: str, number: int) -> kubernetes.core.v1.ServicePortArgsDict:
+    """A port of a Service, the same as the container's."""
+    return {"name": name, "port": number, "target_port": number, "protocol": "TCP"}
 
 
 def disruption_budget(

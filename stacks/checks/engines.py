@@ -152,9 +152,14 @@ def serve_each_repository_once(draft: Draft) -> Iterator[Problem]:
             taken.setdefault(one.repository, engine.name)
 
 
+def _clusters(draft: Draft) -> dict[str | None, ClusterSettings]:
+    """Those of which it is known what each of their machines can run, by name, with one node of each group."""
+    return {one.name: one_of_each(one.value) for one in draft.clusters or () if one.value and one.whole}
+
+
 def fit_a_node(draft: Draft) -> Iterator[Problem]:
     """Some node can run one replica when it is empty. Whether all replicas fit at once is for a rehearsal to show."""
-    clusters = {one.name: one_of_each(one.value) for one in draft.clusters or () if one.value and one.whole}
+    clusters = _clusters(draft)
     alike: dict[object, Sequence[_Misfit]] = {}
     for part in draft.engines or ():
         engine = part.value
@@ -172,7 +177,7 @@ def fit_a_node(draft: Draft) -> Iterator[Problem]:
 
 def fit_their_gpus(draft: Draft) -> Iterator[Problem]:
     """Where the memory of all GPUs is known that an engine may run on, one of them has what it needs."""
-    clusters = {one.name: one_of_each(one.value) for one in draft.clusters or () if one.value and one.whole}
+    clusters = _clusters(draft)
     models = {model.name: model for _, model in readable(draft.models, "name", "parameters", "attention", "size")}
     for part in draft.engines or ():
         engine = part.value
@@ -191,7 +196,7 @@ def fit_their_gpus(draft: Draft) -> Iterator[Problem]:
 
 def have_room_for_their_head(draft: Draft) -> Iterator[Problem]:
     """Ray's head asks for no GPU: it runs where nothing is reserved, or where its engine's labels say."""
-    clusters = {one.name: one_of_each(one.value) for one in draft.clusters or () if one.value and one.whole}
+    clusters = _clusters(draft)
     for place, engine in readable(draft.engines, "kind", "cluster", "nodeSelector", "accelerator", "head"):
         cluster = clusters.get(engine.cluster) if isinstance(engine, RayServe) else None
         if not isinstance(engine, RayServe) or not cluster or engine.accelerator.kind not in engine.IMAGES:

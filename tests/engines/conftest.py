@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.triton import Installed
+from toolchain import places
 
 _LOCK = Path(__file__).parent / "triton.lock"
 
@@ -26,8 +27,7 @@ def triton() -> Installed:
         ctypes.CDLL(f"libpython{python}.so.1.0")
     except OSError:
         pytest.skip(f"Triton's Python models need libpython{python}.so.1.0: install libpython{python}")
-    cache = Path(os.environ.get("INFERENCE_CACHE") or "~/.cache/inference").expanduser()
-    kept = cache / f"triton-{python}-{hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:16]}"
+    kept = places.cache() / f"triton-{python}-{hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:16]}"
     if not kept.exists():
         _install(kept)
     return Installed(packages=kept, python=python)

@@ -2,12 +2,11 @@
 
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.error import URLError
 
 from components.engines.engine import FILES
 from components.engines.triton.server import PORTS, REPOSITORY, Triton
+from tests.engines.servers import free_ports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def started(installed: Installed, engine: Triton, models: Mapping[str, Path], pl
         file = place / "files" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
-    ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     moved = {FILES: str(place / "files"), REPOSITORY: str(place / "repository")}
     moved |= {f"--{name}-port={number}": f"--{name}-port={ports[name]}" for name, number in PORTS.items()}
     log = place / "log"
@@ -107,11 +107,3 @@ def _await_ready(running: Running, path: str) -> None:
         except (URLError, ConnectionError):
             pass  # it does not listen yet
         time.sleep(0.1)
-
-
-def _free_ports(number: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

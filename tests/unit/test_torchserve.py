@@ -40,7 +40,7 @@ def test_every_preview_warns_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi.log, "warn", warnings.append)
     settings = stack_settings("dev")
     settings["models"].append(MODEL)
-    settings["engines"].append(torchserve(DENSENET))
+    settings["engines"].append(torchserve(DENSENET) | {"clients": ["evaluation"]})
     record(settings, stack="dev", monkeypatch=monkeypatch)
     (warning,) = warnings
     assert warning.startswith("vision: TorchServe gets no security patches any more; Triton, MLServer and KServe")

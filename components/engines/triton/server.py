@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from components.engines.engine import FILES, Engine, Workload
+from components.engines.settings import listed_models
 from components.engines.triton.configuration import ensemble_configuration, model_configuration
 from components.engines.triton.fitting import misfits
 from components.engines.triton.models import Ensemble, TritonModel
@@ -94,7 +95,7 @@ class Triton(TritonServer):
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:
         """Every model that is listed."""
-        return {("models", number, "model"): one.model for number, one in enumerate(self.models)}
+        return listed_models(self.models)
 
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """A repository of links to the models' own files, and of what settings say of them."""
