@@ -24,6 +24,7 @@ from components.workload.namespace import Namespace
 from components.workload.pod import labels
 from stacks.backends import backends
 from stacks.credentials import engine_keys, registry, store_keys
+from stacks.delivery import Delivery
 from stacks.foundation import Foundation
 from stacks.settings import Settings
 
@@ -47,6 +48,7 @@ class Engines(pulumi.ComponentResource):
         foundation: Foundation,
         cluster: Cluster,
         *,
+        delivery: Delivery,
         synced: Mapping[str, pulumi.Resource],
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -97,13 +99,29 @@ class Engines(pulumi.ComponentResource):
                     *_named(reading, engine.name),
                     *_named(asked, engine.name),
                     *_named(synced, *engine.reads),
-                ),
+                ).merge(delivery.options(cluster, engine.name)),
+            )
+            for engine in engines
+        }
+        delivered = {
+            engine.name: delivery.deliver(
+                cluster,
+                engine.name,
+                services[engine.name],
+                namespace=NAMESPACE,
+                scaled=[] if engine.replicas else [engine.name],
             )
             for engine in engines
         }
         self.urls = {engine: service.url for engine, service in services.items()}
         self.checks = [
-            self._check(engine.copies[-1], engine.trial, services[engine.copies[-1].name], models)
+            self._check(
+                engine.copies[-1],
+                engine.trial,
+                services[engine.copies[-1].name].url,
+                models,
+                after=delivered[engine.copies[-1].name],
+            )
             for engine in originals
             if engine.trial
         ]
@@ -116,25 +134,31 @@ class Engines(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _check(
-        self, engine: AnyEngine, canary: Canary, service: InferenceService, models: Mapping[str, Model]
+        self,
+        engine: AnyEngine,
+        canary: Canary,
+        url: str,
+        models: Mapping[str, Model],
+        *,
+        after: pulumi.Resource,
     ) -> CanaryCheck:
         """`engine` is the copy that the canary is."""
         what = (*(models[one].prefix for one in engine.loads), canary.image, canary.file)
         return CanaryCheck(
             f"{self._name}-{engine.name}-check",
             engine=engine.name,
-            url=service.url,
+            url=url,
             requests=canary.requests,
             key=key_of(engine),
             image=self._settings.sync.image or PROGRAM,
             told=" ".join(one for one in what if one),
             namespace=NAMESPACE,
-            opts=self._after(service),
+            opts=self._after(after),
         )
 
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         # Not the cluster's nodes as well: hundreds of engines times hundreds of nodes would be most of a preview.
-        return pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=resources)
+        return pulumi.ResourceOptions(parent=self, depends_on=resources)
 
     def _shared(self, store: ObjectStore, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         made: list[pulumi.Resource] = [
