@@ -73,7 +73,7 @@ class Delivery(pulumi.ComponentResource):
                 revision=delivery.revision,
                 path=f"{delivery.folder(pulumi.get_stack())}/{called}",
             ),
-            destination=Destination(),
+            destination=self.destination(cluster),
             namespace=namespace,
             scaled=scaled,
         )
@@ -82,10 +82,17 @@ class Delivery(pulumi.ComponentResource):
             wanted,
             hand_over=delivery.hand_over,
             awaited=cluster.operators,
-            opts=pulumi.ResourceOptions(
-                parent=self, provider=cluster.provider, depends_on=[component, *way.projects, *cluster.ready]
-            ),
+            opts=self.argocd(cluster).merge(pulumi.ResourceOptions(parent=self, depends_on=[component, *way.projects])),
         )
+
+    def argocd(self, cluster: Cluster) -> pulumi.ResourceOptions:
+        """For what is said to the Argo CD that serves this cluster."""
+        return pulumi.ResourceOptions(provider=cluster.provider, depends_on=list(cluster.ready))
+
+    def destination(self, cluster: Cluster) -> Destination:
+        """The cluster, as that Argo CD knows it."""
+        del cluster
+        return Destination()
 
     def _way(self, cluster: Cluster) -> Way:
         delivery = self._settings.delivery
@@ -101,9 +108,9 @@ class Delivery(pulumi.ComponentResource):
             f"{cluster.name}-project",
             PROJECT,
             repositories=[delivery.repository],
-            destination=Destination(),
+            destination=self.destination(cluster),
             namespaces=self._namespaces,
-            opts=pulumi.ResourceOptions(parent=self, provider=cluster.provider, depends_on=list(cluster.ready)),
+            opts=self.argocd(cluster).merge(pulumi.ResourceOptions(parent=self)),
         )
         return Way(route=Route(cluster=cluster.provider, renderer=renderer), projects=[bounds])
 

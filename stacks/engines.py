@@ -8,6 +8,7 @@ from components.cluster.cluster import Cluster
 from components.engines import AnyEngine
 from components.engines.adapters import Origin
 from components.engines.canary import Canary, CanaryCheck, check_name
+from components.engines.chart import Chart
 from components.engines.gpu_memory import estimate
 from components.engines.loading import CACHE_CLAIM
 from components.engines.priorities import priority_classes
@@ -15,6 +16,7 @@ from components.engines.service import InferenceService, key_of
 from components.engines.update import updates
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import Backend
+from components.gitops.chart import ChartService
 from components.storage.model import Model
 from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps
 from components.storage.program import program
@@ -80,7 +82,9 @@ class Engines(pulumi.ComponentResource):
         models = {model.name: model for model in settings.models}
         _tell_of_updates(cluster.name, [engine.name for engine in engines if update[engine.name] == "in-place"])
         _tell_of_memory(cluster.name, engines, models)
-        services = {
+        # Where no Argo CD runs, as on simulated nodes, a pod with its resources stands for a chart.
+        charts = [engine for engine in engines if isinstance(engine, Chart) and cluster.operators]
+        served = {
             engine.name: InferenceService(
                 f"{name}-{engine.name}",
                 engine,
@@ -102,23 +106,26 @@ class Engines(pulumi.ComponentResource):
                 ).merge(delivery.options(cluster, engine.name)),
             )
             for engine in engines
+            if engine not in charts
         }
         delivered = {
             engine.name: delivery.deliver(
                 cluster,
                 engine.name,
-                services[engine.name],
+                served[engine.name],
                 namespace=NAMESPACE,
                 scaled=[] if engine.replicas else [engine.name],
             )
             for engine in engines
+            if engine not in charts
         }
-        self.urls = {engine: service.url for engine, service in services.items()}
+        brought = {engine.name: self._chart(engine, delivery, after=shared) for engine in charts}
+        self.urls = {engine: service.url for engine, service in (*served.items(), *brought.items())}
         self.checks = [
             self._check(
                 engine.copies[-1],
                 engine.trial,
-                services[engine.copies[-1].name].url,
+                self.urls[engine.copies[-1].name],
                 models,
                 after=delivered[engine.copies[-1].name],
             )
@@ -132,6 +139,18 @@ class Engines(pulumi.ComponentResource):
             for backend in backends(engine, self.urls, shown)
         ]
         self.register_outputs({})
+
+    def _chart(self, engine: Chart, delivery: Delivery, *, after: Sequence[pulumi.Resource]) -> ChartService:
+        return ChartService(
+            f"{self._name}-{engine.name}",
+            engine,
+            cluster=self._cluster.settings,
+            namespace=NAMESPACE,
+            clients=_clients(engine),
+            destination=delivery.destination(self._cluster),
+            argocd=delivery.argocd(self._cluster),
+            opts=self._after(*after),
+        )
 
     def _check(
         self,

@@ -131,11 +131,12 @@ def project(
     destination: Destination,
     namespaces: Sequence[str],
     everything: bool = False,
+    cluster_wide: bool = False,
     opts: pulumi.ResourceOptions,
 ) -> kubernetes.apiextensions.CustomResource:
     """Bounds for applications: only these repositories, namespaces, and the kinds that we render.
 
-    With `everything` all kinds, those of the whole cluster too: operators' charts define such.
+    With `everything` all kinds that belong to a namespace; `cluster_wide`, those too that belong to none.
     """
     anything = [{"group": "*", "kind": "*"}]
     ours = [{"group": group, "kind": kind} for group, kinds in KINDS.items() for kind in kinds]
@@ -147,7 +148,7 @@ def project(
         spec={
             "sourceRepos": sorted(set(repositories)),
             "destinations": [{"server": destination.server, "namespace": one} for one in namespaces],
-            "clusterResourceWhitelist": anything if everything else [],
+            "clusterResourceWhitelist": anything if cluster_wide else [],
             "namespaceResourceWhitelist": anything if everything else ours,
         },
         opts=opts,
@@ -172,7 +173,7 @@ def _sync_policy(wanted: Wanted, *, hand_over: bool) -> Mapping[str, Any]:
     return {
         "automated": {"prune": True, "selfHeal": True},
         "syncOptions": options,
-        "retry": {"limit": 5, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
+        "retry": {"limit": 5, "refresh": True, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
     }
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from stacks.drafts import Draft, names
+from components.engines.chart import Chart
+from stacks.drafts import Draft, names, readable
 from stacks.problems import Problem, there_are
 
 
@@ -12,6 +13,14 @@ def has_argo_cd(draft: Draft) -> Iterator[Problem]:
     if delivery and delivery.through_git and draft.delivery.knows("mode") and not draft.has_argocd:
         message = "is gitops, and nothing would read the repository: add inference:argocd, which may be empty ({})"
         yield Problem(place=("delivery", "mode"), message=message)
+
+
+def charts_have_argo_cd(draft: Draft) -> Iterator[Problem]:
+    """Nobody else applies a chart."""
+    for place, engine in readable(draft.engines, "kind"):
+        if isinstance(engine, Chart) and not draft.has_argocd:
+            message = "is chart, which only Argo CD applies: add inference:argocd, which may be empty ({})"
+            yield Problem(place=(*place, "kind"), message=message)
 
 
 def argo_cd_is_in_a_cluster(draft: Draft) -> Iterator[Problem]:
