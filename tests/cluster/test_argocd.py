@@ -340,6 +340,18 @@ def test_fields_of_another_manager_are_taken_without_a_conflict_and_then_refused
         apply_as(argo, OTHER, config(namespace, "settings", a="theirs", same="1"))
 
 
+def test_a_field_that_git_does_not_name_is_left_to_others(argo: ArgoCd, git: Repository, namespace: str) -> None:
+    git.commit(files(config(namespace, "settings", a="1")))
+    application = deliver(argo, namespace, folder_of(git))
+    argo.wait(application)
+
+    apply_as(argo, OTHER, config(namespace, "settings", b="theirs"))
+    argo.refresh(application)
+
+    argo.wait(application)
+    assert data(argo, namespace, "settings") == {"a": "1", "b": "theirs"}
+
+
 def test_a_field_removed_from_git_stays_while_another_manager_has_it_too(
     argo: ArgoCd, git: Repository, namespace: str
 ) -> None:
