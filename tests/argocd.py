@@ -117,7 +117,12 @@ def argocd(api_server: ApiServer, directory: Path) -> Generator[ArgoCd]:
         await_port(repo_server)
         found = [f"--repo-server=127.0.0.1:{repo_server}", "--repo-server-plaintext", f"--metrics-port={metrics}"]
         # Without a growing pause before an object is healed again.
-        quick = ["--app-resync=5", "--self-heal-timeout-seconds=1", "--self-heal-backoff-timeout-seconds=0"]
+        quick = [
+            "--app-resync=5",
+            "--app-resync-jitter=0",
+            "--self-heal-timeout-seconds=1",
+            "--self-heal-backoff-timeout-seconds=0",
+        ]
         controller = command("argocd-application-controller", f"--namespace={NAMESPACE}", *found, *quick)
         run("application-controller", *controller)
         stack.callback(_clear, api_server)
