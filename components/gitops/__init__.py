@@ -1,0 +1,1 @@
+"""Argo CD in a cluster, and how it gets at Git repositories."""
