@@ -1,7 +1,6 @@
 """Real operators for tests, as processes beside the control plane."""
 
 import base64
-import json
 import os
 import socket
 import subprocess
@@ -15,9 +14,8 @@ import yaml
 
 from tests.api_server import ApiServer
 from tests.certificates import for_loopback
-from toolchain import bring, build, catalogue, golang
+from toolchain import bring, catalogue, golang
 from toolchain.download import Network
-from toolchain.problems import Unavailable
 from toolchain.tool import this_platform
 
 
@@ -28,17 +26,7 @@ def definitions(family: str, module: str, folder: str) -> Iterator[Path]:
 
 def source(family: str, module: str, path: str) -> Path:
     """A file or folder of a pinned Go module, which is brought. Raises Unavailable."""
-    done = subprocess.run(
-        [golang.find(this_platform()), "mod", "download", "-json", module],
-        cwd=build.MODULES / family,
-        env={**os.environ, "GOWORK": "off", "GOTOOLCHAIN": "local"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise Unavailable(done.stderr or done.stdout)
-    return Path(json.loads(done.stdout)["Dir"], path)
+    return golang.module(golang.find(this_platform()), family, module) / path
 
 
 @contextmanager

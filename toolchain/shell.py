@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from toolchain import bring, catalogue, installed, places, plugins, standins, targets
 from toolchain.download import Network
-from toolchain.tool import Group
+from toolchain.tool import Files, Group
 
 
 def environment(*, stack: str, tests: bool = False, rehearsal: bool = False) -> dict[str, str]:
@@ -25,7 +25,10 @@ def environment(*, stack: str, tests: bool = False, rehearsal: bool = False) -> 
         pulumi, network, refused_for=None if permitted else f"stack {stack} (target {target or 'not known'})"
     )
     variables = {
-        "PATH": _path([one.path.parent for one in found if not one.on_path], bool(stood_in)),
+        "PATH": _path(
+            [one.path.parent for one in found if not one.on_path and not isinstance(one.tool.source, Files)],
+            bool(stood_in),
+        ),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
         **_backend(stack if target == "dev" else None, always_ours=tests or rehearsal),
     }
