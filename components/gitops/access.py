@@ -4,7 +4,7 @@ There an application set's controller may also read every Secret of the cluster,
 CD's: here there are none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -29,8 +29,10 @@ class Access:
     """In Argo CD's own namespace."""
     everywhere: Sequence[Rule] = ()
     """In the whole cluster."""
-    reasons: Mapping[str, str] | None = None
-    """Why that is as wide as it is, by the check that finds it too wide."""
+    wide: Sequence[str] = ()
+    """Checks that find this too wide."""
+    why: str = ""
+    """Why it is so wide all the same."""
 
 
 def _rule(group: str, resources: Sequence[str], verbs: Sequence[str], *, names: Sequence[str] = ()) -> Rule:
@@ -56,7 +58,8 @@ CONTROLLER = Access(
         _rule("*", ["*"], ["*"]),
         {"non_resource_urls": ["*"], "verbs": ["*"]},
     ),
-    reasons={"CKV_K8S_49": "it applies whatever stands in Git; AppProjects bound what that may be"},
+    wide=("CKV_K8S_49", "CKV_K8S_155", "CKV_K8S_156", "CKV_K8S_157", "CKV_K8S_158"),
+    why="it applies whatever stands in Git; AppProjects bound what that may be",
 )
 SERVER = Access(
     here=(
@@ -70,7 +73,8 @@ SERVER = Access(
         _rule("", ["pods", "pods/log"], ["get"]),
         _rule("batch", ["jobs"], ["create"]),
     ),
-    reasons={"CKV_K8S_49": "its page shows any object, and changes what the person who is signed in may change"},
+    wide=("CKV_K8S_49", "CKV_K8S_155"),
+    why="its page shows any object, and changes what the person who is signed in may change",
 )
 APPLICATION_SETS = Access(
     here=(
@@ -115,7 +119,7 @@ def grant(
     everywhere: kubernetes.meta.v1.ObjectMetaArgsDict = {"name": account, "labels": own}
     wide = kubernetes.rbac.v1.ClusterRole(
         name,
-        metadata=stated({**everywhere, "annotations": exceptions((access.reasons or {}).items())}),
+        metadata=stated({**everywhere, "annotations": exceptions((check, access.why) for check in access.wide)}),
         rules=access.everywhere,
         opts=opts,
     )

@@ -9,7 +9,8 @@ import pulumi_random as random
 
 from components.gitops.access import grant
 from components.gitops.configuration import NOTIFICATION_TOKEN, SSO_SECRET, config_maps
-from components.gitops.parts import NAMESPACE, REDIS_PASSWORD, REDIS_SECRET, SERVER_PORT, Part, parts
+from components.gitops.parts import REDIS_PASSWORD, Part, parts
+from components.gitops.programs import NAMESPACE, SERVER_PORT
 from components.gitops.settings import ArgoCd, SlackNotifications
 from components.workload.application import Application
 from components.workload.namespace import Namespace, Quota
@@ -112,7 +113,7 @@ class ArgoCdService(pulumi.ComponentResource):
             contents["admin.password"] = admin.bcrypt_hash
         if sso_secret is not None:
             contents[SSO_SECRET] = pulumi.Output.secret(sso_secret)
-        made = {"argocd-secret": contents, REDIS_SECRET: {REDIS_PASSWORD.key: self._password("redis").result}}
+        made = {"argocd-secret": contents, "argocd-redis": {REDIS_PASSWORD.key: self._password("redis").result}}
         if self._settings.notifications:
             token = {NOTIFICATION_TOKEN: pulumi.Output.secret(notification_token)} if notification_token else {}
             made["argocd-notifications-secret"] = token
