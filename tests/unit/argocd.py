@@ -1,6 +1,6 @@
 """Argo CD as a cluster would get it, with definitions that are small."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -37,16 +37,18 @@ def argocd(
     *,
     taints: tuple[str, ...] = (),
     secrets: Mapping[str, str] | None = None,
+    definitions: Sequence[Mapping[str, Any]] | None = None,
     **settings: Any,
 ) -> Recording:
     """What these settings ask for, and what the component says of itself. `secrets` are arguments of the component."""
+    small = [definition(name) for name in DEFINITIONS]
 
     def program() -> dict[str, Any]:
         provider = kubernetes.Provider("kubernetes", kubeconfig="{}")
         made = ArgoCdService(
             "argocd",
             ArgoCd.model_validate(settings),
-            definitions=[definition(name) for name in DEFINITIONS],
+            definitions=definitions or small,
             quota=Quota(),
             taints=taints,
             opts=pulumi.ResourceOptions(providers=[provider]),
