@@ -60,6 +60,8 @@ lint: $(VENV)/.ready-dev $(VENV)-checkov/.ready ## Check style, types, scripts, 
 	$(BIN)/basedpyright
 	git ls-files '*.sh' .ci/run | xargs $(BIN)/shellcheck -S style
 	git ls-files '*.yaml' '*.yml' | xargs $(BIN)/yamllint --strict
+	"$$($(BIN)/python -m toolchain path actionlint)" -shellcheck $(BIN)/shellcheck -pyflakes ''
+	$(BIN)/zizmor --offline --no-progress --quiet --persona pedantic --strict-collection .github
 	$(BIN)/python -m stacks schema --check
 	$(BIN)/python -m stacks reference --check
 	$(BIN)/python -m stacks matrix --check

@@ -42,6 +42,9 @@ KSERVE = "0.20.0"  # 2026-08-06, https://github.com/kserve/kserve/releases
 # renovate: datasource=go depName=sigs.k8s.io/lws
 LWS = "0.9.0"  # the newest that the Go proxy gave on 2026-11-22, https://github.com/kubernetes-sigs/lws/releases
 
+# renovate: datasource=github-releases depName=rhysd/actionlint extractVersion=^v(?<version>.+)$
+ACTIONLINT = "1.7.12"  # 2026-03-30, https://github.com/rhysd/actionlint/releases
+
 # renovate: datasource=golang-version depName=go
 GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
 
