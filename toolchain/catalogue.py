@@ -249,6 +249,7 @@ RCLONE = Tool(
     ),
 )
 
+_ACTIONLINT = f"actionlint_{versions.ACTIONLINT}"
 ACTIONLINT = Tool(
     name="actionlint",
     version=versions.ACTIONLINT,
@@ -256,8 +257,8 @@ ACTIONLINT = Tool(
     asks=("-version",),
     fits=Fit(at_least=_numbers(versions.ACTIONLINT), below=(_numbers(versions.ACTIONLINT)[0] + 1,)),
     release=Release(
-        url=_github("rhysd/actionlint", versions.ACTIONLINT, f"actionlint_{versions.ACTIONLINT}_{{os}}_{{arch}}.tar.gz"),
-        checksums=_github("rhysd/actionlint", versions.ACTIONLINT, f"actionlint_{versions.ACTIONLINT}_checksums.txt"),
+        url=_github("rhysd/actionlint", versions.ACTIONLINT, f"{_ACTIONLINT}_{{os}}_{{arch}}.tar.gz"),
+        checksums=_github("rhysd/actionlint", versions.ACTIONLINT, f"{_ACTIONLINT}_checksums.txt"),
         member="actionlint",
     ),
     source=GoPackage(
