@@ -1,6 +1,5 @@
-"""What the workflows in .github run, besides `make`.
+"""What the workflows in .github run, besides `make`. It needs no package, so jobs that may write install none.
 
-python -m reporting stacks --deployed "onprem eks"
 python -m reporting run --stack onprem --kind preview --into report -- make preview STACK=onprem
 python -m reporting summary report
 python -m reporting comment --pull-request 7 report
@@ -17,7 +16,6 @@ from reporting import markdown, parts
 from reporting.github import Repository
 from reporting.parts import Part
 from reporting.problems import ReportingError
-from toolchain import places
 
 FAILED = 4
 LABEL = "drift"
@@ -36,9 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reporting", description="What CI says about stacks.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listed = commands.add_parser("stacks", help="print the stacks that jobs are made for, as outputs of a step")
-    listed.add_argument("--deployed", default="", metavar="NAMES", help="the stacks that live, with spaces between")
-    listed.add_argument("--only", default="", metavar="NAME", help="one of these")
     run = commands.add_parser("run", help="run a command for a stack, and keep what it says")
     run.add_argument("--stack", required=True)
     run.add_argument("--kind", required=True, choices=list(parts.TITLES))
@@ -52,13 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     for command in (commands.choices["summary"], comment, issue):
         command.add_argument("directory", type=Path, help="where `run` kept it")
     return parser
-
-
-def _stacks(options: argparse.Namespace) -> int:
-    from reporting import stacks  # reads YAML; the jobs that write comments and issues do without any package
-
-    print(stacks.outputs(stacks.jobs(stacks.found(places.REPOSITORY), options.deployed, options.only)))
-    return 0
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -107,7 +95,7 @@ def _run_link() -> str:
     return f"[The whole run]({server}/{repository}/actions/runs/{run})"
 
 
-_COMMANDS = {"stacks": _stacks, "run": _run, "summary": _summary, "comment": _comment, "issue": _issue}
+_COMMANDS = {"run": _run, "summary": _summary, "comment": _comment, "issue": _issue}
 
 if __name__ == "__main__":
     sys.exit(main())

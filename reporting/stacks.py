@@ -1,7 +1,12 @@
-"""The stacks of the repository, as the lists that jobs are made of."""
+"""The stacks of the repository, as the lists that jobs are made of.
 
+python -m reporting.stacks --deployed "onprem eks" [--only eks]
+"""
+
+import argparse
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +15,7 @@ from typing import Any, cast
 import yaml
 
 from reporting.problems import ReportingError
+from toolchain import places
 
 _FILE = re.compile(r"Pulumi\.(?P<stack>[\w.-]+)\.yaml", re.ASCII)
 
@@ -21,6 +27,20 @@ class Stack:
     name: str
     target: str
     gitops: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the lists as outputs of a step; 1 where a name is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m reporting.stacks", description="The stacks that jobs are for.")
+    parser.add_argument("--deployed", default="", metavar="NAMES", help="the stacks that live, with spaces between")
+    parser.add_argument("--only", default="", metavar="NAME", help="one of these")
+    options = parser.parse_args(arguments)
+    try:
+        print(outputs(jobs(found(places.REPOSITORY), options.deployed, options.only)))
+    except ReportingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def found(repository: Path) -> tuple[Stack, ...]:
@@ -77,3 +97,7 @@ def _read(name: str, file: Path) -> Stack:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
