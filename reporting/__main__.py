@@ -3,7 +3,7 @@
 python -m reporting run --stack onprem --kind preview --into report -- make preview STACK=onprem
 python -m reporting summary report
 python -m reporting comment --pull-request 7 report
-python -m reporting issue --stack onprem report
+python -m reporting issue report
 """
 
 import argparse
@@ -42,8 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("summary", help="print what was kept, as the summary of a job")
     comment = commands.add_parser("comment", help="write or renew one comment for each stack")
     comment.add_argument("--pull-request", required=True, type=int, metavar="NUMBER")
-    issue = commands.add_parser("issue", help="open, renew or close the issue about a stack's drift")
-    issue.add_argument("--stack", required=True)
+    issue = commands.add_parser("issue", help="open, renew or close the issue about each stack's drift")
     for command in (commands.choices["summary"], comment, issue):
         command.add_argument("directory", type=Path, help="where `run` kept it")
     return parser
@@ -70,16 +69,14 @@ def _comment(options: argparse.Namespace) -> int:
 
 
 def _issue(options: argparse.Namespace) -> int:
-    title = f"Stack {options.stack} is not as it was deployed"
-    said = _by_stack(options.directory).get(options.stack)
-    if not said:
-        raise ReportingError(f"Nothing was kept of {options.stack} in {options.directory}: was `run` cancelled?")
     repository = Repository.here()
-    if all(part.passed for part in said):
-        repository.close_issues(title, LABEL, f"It is again: {_run_link()}.")
-        return 0
-    footer = f"{_run_link()}. What to do: docs/ci.md, Drift. Every run renews this issue, and a clean one closes it."
-    repository.open_issue(title, LABEL, markdown.report(options.stack, said, footer=footer, limit=markdown.COMMENT))
+    for stack, said in _by_stack(options.directory).items():
+        title = f"Stack {stack} is not as it was deployed"
+        if all(part.passed for part in said):
+            repository.close_issues(title, LABEL, f"It is again: {_run_link()}.")
+            continue
+        footer = f"{_run_link()}. What to do: docs/ci.md, Drift. A run renews this issue, a clean one closes it."
+        repository.open_issue(title, LABEL, markdown.report(stack, said, footer=footer, limit=markdown.COMMENT))
     return 0
 
 

@@ -57,6 +57,7 @@ def run(stack: str, kind: Kind, command: Sequence[str], directory: Path) -> Part
     """
     if kind in LIVING:
         _check_backend(stack, os.environ.get("PULUMI_BACKEND_URL", ""))
+    directory.mkdir(parents=True, exist_ok=True)
     # A group of its own, so that a cancelled job interrupts Pulumi too and not only the shell around it.
     process = subprocess.Popen(
         command,
@@ -85,7 +86,6 @@ def run(stack: str, kind: Kind, command: Sequence[str], directory: Path) -> Part
         output=_without_secrets("".join(output).strip("\n")),
         errors=_without_secrets("".join(errors).strip("\n")),
     )
-    directory.mkdir(parents=True, exist_ok=True)
     (directory / f"{kind}.{stack}.json").write_text(json.dumps(asdict(part)), encoding="utf-8")
     return part
 
