@@ -75,6 +75,11 @@ def test_more_than_was_planned_is_not_done(deployed: Deployment) -> None:
     assert deployed.api_server().get("deployment", "chat", "--namespace", "inference")["spec"]["replicas"] == 2
 
 
+def test_what_was_just_deployed_has_not_drifted(deployed: Deployment) -> None:
+    done = deployed.pulumi(*DRIFT, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_change_by_hand_is_drift_and_named(deployed: Deployment) -> None:
     api_server = deployed.api_server()
     api_server.kubectl("delete", "poddisruptionbudget", "chat", "--namespace", "inference")
