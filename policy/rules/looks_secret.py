@@ -15,7 +15,9 @@ _FORMS = {
     "a Slack token": re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
     "a signed token": re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+"),
 }
-_NAME = re.compile(r"password|passwd|passphrase|secret|token|api[-_]?key|private[-_]?key|credential", re.IGNORECASE)
+_NAME = re.compile(
+    r"password|passwd|passphrase|secret|token(?!i[sz]|s)|api[-_]?key|private[-_]?key|credential", re.IGNORECASE
+)
 _NOT_ITSELF = re.compile(r"sha\d*|digest|hash|checksum|file|path|url|uri|name", re.IGNORECASE)
 _RANDOM = re.compile(r"[A-Za-z0-9+/=_.!@#$%^&*~-]{16,}")
 _WORDS = re.compile(r"[a-z]+\d{0,2}([-._/][a-z0-9]{0,12})+|[A-Z_]+|(/|https?:|s3:|hf:|os\.environ).*")

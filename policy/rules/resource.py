@@ -91,8 +91,8 @@ def seen(value: object) -> object:
 
 
 def text(value: object) -> str:
-    """The value if it is text that is known; else nothing."""
-    return value if isinstance(value, str) and value != UNKNOWN else ""
+    """The value if it is text that is known and no secret; else nothing."""
+    return value if isinstance(value, str) and value not in (HIDDEN, UNKNOWN) else ""
 
 
 def mapping(value: object) -> Mapping[str, object]:

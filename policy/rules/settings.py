@@ -80,7 +80,7 @@ class PolicySettings:
 
 def _names(value: object) -> Iterator[str]:
     names = [text(one) for one in items(value)]
-    if value is not None and not (names and all(names)):
+    if value is not None and not (isinstance(value, list) and all(names)):
         raise PolicySettingsError(f"{ADVISORY} is not a list of names of rules; write, for example: [no-root]")
     yield from names
 
