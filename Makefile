@@ -3,6 +3,8 @@ STACK ?= dev
 PYTHON ?= python3
 # The embedded stack needs no second thought; any other shows its preview and asks, unless YES=1.
 YES ?= $(if $(filter dev,$(STACK)),1)
+# What no resource may be: see docs/policy.md. `POLICY=` goes without.
+POLICY ?= policy
 FLAGS ?=
 
 SHELL := /bin/bash
@@ -14,6 +16,9 @@ BIN := $(VENV)/bin
 ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
 # Every recipe that needs the stack says so once, in one shell.
 STACKED = $(ENVIRONMENT); pulumi stack select --create $(STACK) >/dev/null
+CHECKED = $(if $(POLICY),--policy-pack $(POLICY))
+# An update without a preview makes what it comes to before a policy stops it. Simulated, that costs nobody anything.
+WITHOUT_PREVIEW = $(if $(filter dev,$(STACK)),--skip-preview)
 
 .PHONY: help up preview destroy rehearse status scale repair env test lint format bench pin lock clean
 
@@ -22,11 +27,11 @@ help: ## List what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
 up: $(VENV)/.ready ## Bring the stack up, and show what runs where
-	@$(STACKED); pulumi up --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS) && \
+	@$(STACKED); pulumi up --stack $(STACK) $(CHECKED) $(if $(YES),--yes $(WITHOUT_PREVIEW)) $(FLAGS) && \
 	$(BIN)/python -m placement show --stack $(STACK)
 
 preview: $(VENV)/.ready ## Show what `make up` would change
-	@$(STACKED); pulumi preview --stack $(STACK) --diff $(FLAGS)
+	@$(STACKED); pulumi preview --stack $(STACK) --diff $(CHECKED) $(FLAGS)
 
 destroy: $(VENV)/.ready ## Take the stack down again
 	@$(STACKED); pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)

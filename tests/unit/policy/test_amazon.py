@@ -11,7 +11,7 @@ from policy.rules.settings import PolicySettings
 from tests.unit.policy.samples import amazon, kubernetes, said, settings
 
 BUCKET = amazon("s3/bucket:Bucket", bucket="site-models")
-ALL_BLOCKS = {
+ALL_BLOCKS: dict[str, Any] = {
     "blockPublicAcls": True,
     "blockPublicPolicy": True,
     "ignorePublicAcls": True,
@@ -20,7 +20,8 @@ ALL_BLOCKS = {
 
 
 def of_bucket(kind: str, **inputs: Any) -> Resource:
-    return amazon(f"s3/{kind[0].lower()}{kind[1:]}:{kind}", **{"bucket": "site-models", **inputs})
+    fields: dict[str, Any] = {"bucket": "site-models", **inputs}
+    return amazon(f"s3/{kind[0].lower()}{kind[1:]}:{kind}", **fields)
 
 
 BLOCK = of_bucket("BucketPublicAccessBlock", **ALL_BLOCKS)

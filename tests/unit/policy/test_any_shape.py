@@ -16,8 +16,8 @@ _NAMES = (
     "spec template metadata labels annotations name namespace kind containers initContainers image env value args",
     "resources requests limits cpu nvidia.com/gpu securityContext capabilities add runAsUser volumes hostPath path",
     "ports nodePort hostPort type externalIPs podSelector policyTypes policy Statement Effect Action Resource",
-    "Principal AWS assumeRolePolicy inlinePolicies ingress egress cidrBlocks cidrIpv4 fromPort bucket rules password data",
-    "versioningConfiguration 4dabf18193072939515e22adb298388d",
+    "Principal AWS assumeRolePolicy inlinePolicies ingress egress cidrBlocks cidrIpv4 fromPort bucket rules",
+    "password data versioningConfiguration 4dabf18193072939515e22adb298388d",
 )
 KEYS = st.sampled_from([name for line in _NAMES for name in line.split()]) | st.text(max_size=5)
 TEXTS = st.sampled_from(
