@@ -40,23 +40,21 @@ def _named(resource: Resource) -> Iterator[tuple[str, str]]:
                     yield flag.lstrip("-"), value
 
 
-def _exposed(resource: Resource, _settings: PolicySettings) -> Iterator[str]:
-    if not resource.is_kubernetes or resource.kind == "Secret":
-        return
-    is_map = resource.kind == "ConfigMap"
-    places: dict[str, list[object]] = {
-        "a ConfigMap": [resource.inputs.get("data"), resource.inputs.get("binaryData")] if is_map else [],
-        "an annotation": [at(resource.inputs, "metadata", "annotations")],
-        "an environment variable": [],
-        "an argument": [],
-    }
-    for pod in pods(resource):
-        for _, container in pod.containers:
-            places["an environment variable"] += [at(one, "value") for one in items(container.get("env"))]
-            places["an argument"] += [container.get("command"), container.get("args")]
-    for place, values in places.items():
-        if any(value == HIDDEN for one in values for _, value in everything(one)):
-            yield f"{resource.where} would show a secret to whoever may read it, in {place}. {_NEXT}"
+def _exposed(resource: Resource, _: PolicySettings) -> Iterator[str]:
+    # What a chart is given is not what it makes.
+    if resource.is_kubernetes and resource.kind not in ("Secret", "Release", "Chart"):
+        for path in _hidden(resource.inputs):
+            yield f"{resource.where} would show a secret to whoever may read it, at {path}. {_NEXT}"
+
+
+def _hidden(value: object, path: str = "") -> Iterator[str]:
+    """Where secrets are."""
+    if value == HIDDEN:
+        yield path
+    for name, inner in mapping(value).items():
+        yield from _hidden(inner, f"{path}.{name}" if path else name)
+    for number, inner in enumerate(items(value)):
+        yield from _hidden(inner, f"{path}[{number}]")
 
 
 def _in_config(resources: Sequence[Resource], settings: PolicySettings) -> Iterator[Violation]:
@@ -95,7 +93,7 @@ RULES: tuple[Rule, ...] = (
     ),
     ResourceRule(
         name="no-exposed-secrets",
-        description="No secret is put into a ConfigMap, an annotation, an environment variable or an argument.",
+        description="No object but a Secret has a secret in it: no ConfigMap, variable, argument or annotation.",
         remedy="Put it into a Secret, and refer to that.",
         check=_exposed,
     ),

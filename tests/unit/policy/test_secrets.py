@@ -68,20 +68,26 @@ def test_a_reference_to_a_secret_is_let_pass(resource: Resource) -> None:
 @pytest.mark.parametrize(
     ("resource", "place"),
     [
-        (kubernetes("core/v1:ConfigMap", data=HIDDEN), "a ConfigMap"),
-        (kubernetes("core/v1:ConfigMap", data={"key": HIDDEN}), "a ConfigMap"),
-        (kubernetes("core/v1:Service", metadata={"annotations": {"key": HIDDEN}}), "an annotation"),
-        (with_environment("KEY", HIDDEN), "an environment variable"),
-        (deployment(container(args=["--key", HIDDEN])), "an argument"),
+        (kubernetes("core/v1:ConfigMap", data=HIDDEN), "data"),
+        (kubernetes("core/v1:ConfigMap", data={"key": HIDDEN}), "data.key"),
+        (kubernetes("core/v1:Service", metadata={"annotations": {"key": HIDDEN}}), "metadata.annotations.key"),
+        (with_environment("KEY", HIDDEN), "spec.template.spec.containers[0].env[0].value"),
+        (deployment(container(args=["--key", HIDDEN])), "spec.template.spec.containers[0].args[1]"),
+        (kubernetes("apps/v1:Deployment", spec=HIDDEN), "spec"),
     ],
 )
 def test_a_secret_that_the_cluster_would_show_is_refused(resource: Resource, place: str) -> None:
     (message,) = said("no-exposed-secrets", resource)
-    assert f"in {place}" in message
+    assert f", at {place}. Next: " in message
 
 
 @pytest.mark.parametrize(
-    "resource", [kubernetes("core/v1:Secret", stringData={"key": HIDDEN}), with_environment("KEY", "value")]
+    "resource",
+    [
+        kubernetes("core/v1:Secret", stringData={"key": HIDDEN}),
+        kubernetes("helm.sh/v3:Release", values={"adminPassword": HIDDEN}),
+        with_environment("KEY", "value"),
+    ],
 )
 def test_a_secret_in_a_secret_is_let_pass(resource: Resource) -> None:
     assert said("no-exposed-secrets", resource) == []
