@@ -16,7 +16,7 @@ from toolchain import bring, catalogue, clean, pin, shell
 from toolchain.download import Network
 from toolchain.problems import EXIT_CODE, ToolchainError
 from toolchain.progress import say
-from toolchain.tool import GROUPS, Group, Tool, this_platform
+from toolchain.tool import GROUPS, Files, Group, Tool, this_platform
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,6 +93,8 @@ def _list() -> None:
     for tool in catalogue.TOOLS:
         there = bring.find(tool, this_platform(), [])
         later = "official release, else built from Go modules" if tool.release else "built from Go modules"
+        if isinstance(tool.source, Files):
+            later = f"official files, else from Go module {tool.source.module}"
         groups = ", ".join(group for group in GROUPS if group in tool.groups)
         print(f"{tool!s:<31} {groups:<20} {there.how if there else later}")
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import build, installed, places, release
+from toolchain import build, files, installed, places, release
 from toolchain.download import Network
 from toolchain.problems import ToolchainError, Unavailable
 from toolchain.progress import say
-from toolchain.tool import Platform, Tool, this_platform
+from toolchain.tool import Files, Platform, Tool, this_platform
 
 _NAME_WIDTH = 31
 
@@ -82,11 +82,7 @@ def _bring(tool: Tool, platform: Platform, network: Network, attempts: list[Atte
     with _alone(tool, target):
         if target.exists():
             return Brought(tool=tool, path=target, version=tool.version, how="cache, brought by another run just now")
-        sources: dict[str, Callable[[Path], str]] = {
-            "official release": lambda into: release.bring(tool, platform, into, network),
-            "Go modules": lambda into: build.bring(tool, platform, into),
-        }
-        for source, into in sources.items():
+        for source, into in _sources(tool, platform, network).items():
             started = time.monotonic()
             try:
                 how = install(tool, target, into)
@@ -94,11 +90,25 @@ def _bring(tool: Tool, platform: Platform, network: Network, attempts: list[Atte
                 attempts.append(Attempt(source=source, reason=str(error)))
                 continue
             seconds = time.monotonic() - started
-            verb = "built from " if source == "Go modules" else ""
-            return Brought(
-                tool=tool, path=target, version=tool.version, how=f"{verb}{how} ({seconds:.0f} s)", fresh=True
-            )
+            verb = "built from " if how.startswith("Go modules") else ""
+            how = f"{verb}{how} ({seconds:.0f} s)"
+            return Brought(tool=tool, path=target, version=tool.version, how=how, fresh=True)
     return None
+
+
+def _sources(tool: Tool, platform: Platform, network: Network) -> dict[str, Callable[[Path], str]]:
+    """What can make the tool at a path, in the order in which it is tried; each says how."""
+    match tool.source:
+        case Files() as wanted:
+            return {
+                "official files": lambda into: files.fetch(str(tool), wanted, platform, into, network),
+                "Go modules": lambda into: files.copy(str(tool), wanted, platform, into),
+            }
+        case package:
+            return {
+                "official release": lambda into: release.bring(tool, platform, into, network),
+                "Go modules": lambda into: build.bring(str(tool), package, platform, into),
+            }
 
 
 def install(tool: Tool, target: Path, into: Callable[[Path], str]) -> str:
@@ -118,6 +128,8 @@ def install(tool: Tool, target: Path, into: Callable[[Path], str]) -> str:
 
 
 def _check(tool: Tool, candidate: Path) -> None:
+    if isinstance(tool.source, Files):
+        return
     try:
         answer = installed.answer(candidate, tool.asks or ("--help",))
     except OSError as error:

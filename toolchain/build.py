@@ -9,27 +9,26 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
-from toolchain import golang, installed, places
+from toolchain import golang, installed
 from toolchain.problems import Unavailable
 from toolchain.progress import Step, shown
-from toolchain.tool import Platform, Tool
+from toolchain.tool import GoPackage, Platform
 
-MODULES = places.REPOSITORY / "toolchain/modules"
 _LIMIT_SECONDS = 3600
 _SHOWN_LINES = 6
 
 
-def bring(tool: Tool, platform: Platform, target: Path) -> str:
-    """Build the tool at `target`; says with which Go. Raises `Unavailable` with the compiler's last lines."""
+def bring(label: str, package: GoPackage, platform: Platform, target: Path) -> str:
+    """Build a tool at `target`; says with which Go. Raises `Unavailable` with the compiler's last lines."""
     go = golang.find(platform)
-    with shown(Step(f"{tool}: building from Go modules", expectation=tool.source.expectation)) as step:
-        _build(tool, go, target, step)
+    with shown(Step(f"{label}: building from Go modules", expectation=package.expectation)) as step:
+        _build(package, go, target, step)
     version = ".".join(str(part) for part in installed.version_in(installed.answer(go, ["version"])))
     return f"Go modules with Go {version}"
 
 
-def _build(tool: Tool, go: Path, output: Path, step: Step) -> None:
-    settings = " ".join(["-s", "-w", *(f"-X {setting}" for setting in tool.source.settings)])
+def _build(package: GoPackage, go: Path, output: Path, step: Step) -> None:
+    settings = " ".join(["-s", "-w", *(f"-X {setting}" for setting in package.settings)])
     # -v names each package when it is compiled: the only sign of life that the compiler gives.
     flags = ["-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", settings, "-o", str(output)]
     last = collections.deque[str](maxlen=_SHOWN_LINES)
@@ -39,8 +38,8 @@ def _build(tool: Tool, go: Path, output: Path, step: Step) -> None:
     try:
         with _interrupts_held():  # while it is started, or nobody would know whom to stop
             process = subprocess.Popen(
-                [go, "build", *flags, tool.source.package],
-                cwd=MODULES / tool.source.family,
+                [go, "build", *flags, package.package],
+                cwd=golang.MODULES / package.family,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

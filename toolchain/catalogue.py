@@ -1,7 +1,7 @@
 """The tools that are brought, as data."""
 
 from toolchain import versions
-from toolchain.tool import Fit, GoPackage, Group, Release, Tool
+from toolchain.tool import Files, Fit, GoPackage, Group, Release, Tool
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -185,6 +185,60 @@ LWS_MANAGER = Tool(
     source=GoPackage(family="lws", package="sigs.k8s.io/lws/cmd", expectation="about 2 min on 2 cores"),
 )
 
+# One program for all of Argo CD: what it is depends on the name that it is started by.
+ARGOCD = Tool(
+    name="argocd",
+    version=versions.ARGOCD,
+    groups=frozenset({"tests"}),
+    asks=("version", "--client", "--short"),
+    fits=Fit(at_least=_numbers(versions.ARGOCD), below=(_numbers(versions.ARGOCD)[0] + 1,)),
+    release=Release(
+        url=_github("argoproj/argo-cd", versions.ARGOCD, "argocd-{os}-{arch}"),
+        checksums=github_digests("argoproj/argo-cd", versions.ARGOCD),
+    ),
+    source=GoPackage(
+        family="argocd",
+        package="github.com/argoproj/argo-cd/v3/cmd",
+        settings=(f"github.com/argoproj/argo-cd/v3/common.version={versions.ARGOCD}",),
+        expectation="about 5 min on 2 cores",
+    ),
+)
+
+ARGOCD_DEFINITIONS = Tool(
+    name="argocd-definitions",
+    version=versions.ARGOCD_DEFINITIONS,
+    groups=frozenset({"tests"}),
+    asks=(),
+    fits=Fit(at_least=_numbers(versions.ARGOCD_DEFINITIONS), below=(_numbers(versions.ARGOCD_DEFINITIONS)[0] + 1,)),
+    release=None,
+    source=Files(
+        names=("application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"),
+        url=f"https://raw.githubusercontent.com/argoproj/argo-cd/v{versions.ARGOCD_DEFINITIONS}/manifests/crds",
+        family="argocd-definitions",
+        module="github.com/argoproj/argo-cd/v3",
+        folder="manifests/crds",
+    ),
+)
+
+HELM = Tool(
+    name="helm",
+    version=versions.HELM,
+    groups=frozenset({"tests"}),
+    asks=("version", "--short"),
+    fits=Fit(at_least=(3, 18), below=(4,)),
+    release=Release(
+        url=f"https://get.helm.sh/helm-v{versions.HELM}-{{os}}-{{arch}}.tar.gz",
+        checksums=f"https://get.helm.sh/helm-v{versions.HELM}-{{os}}-{{arch}}.tar.gz.sha256sum",
+        member="{os}-{arch}/helm",
+    ),
+    source=GoPackage(
+        family="helm",
+        package="helm.sh/helm/v3/cmd/helm",
+        settings=(f"helm.sh/helm/v3/internal/version.version=v{versions.HELM}",),
+        expectation="about 2 min on 2 cores",
+    ),
+)
+
 _VERSITYGW_ARCHIVE = f"versitygw_v{versions.VERSITYGW}_{{os}}_{{arch}}"
 VERSITYGW = Tool(
     name="versitygw",
@@ -274,6 +328,9 @@ TOOLS: tuple[Tool, ...] = (
     RAY_OPERATOR,
     KSERVE_MANAGER,
     LWS_MANAGER,
+    ARGOCD,
+    ARGOCD_DEFINITIONS,
+    HELM,
     S5CMD,
     RCLONE,
 )

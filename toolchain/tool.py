@@ -59,11 +59,11 @@ class Release:
     `url` and `checksums` may name `{os}`, `{arch}` and `{ending}` (`tar.gz`, or `zip` on darwin). `member` is the
     tool's path inside the archive; without it the download is the tool. `companions` are members that are unpacked
     beside the tool when the archive has them. `checksums` is a sha256sum list, one bare checksum, or GitHub's
-    description of a release, which carries each file's digest.
+    description of a release, which carries each file's digest; empty where none are published.
     """
 
     url: str
-    checksums: str
+    checksums: str = ""
     member: str = ""
     companions: tuple[str, ...] = ()
     systems: tuple[str, ...] = ("linux", "darwin")
@@ -105,8 +105,27 @@ class GoPackage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Files:
+    """Files, not a program: brought into a folder, all of them or none.
+
+    The publisher has them at `url`, a folder, without checksums. The Go module that is pinned under `modules/` has the
+    same in its own `folder`, and `go.sum` vouches for it.
+    """
+
+    names: tuple[str, ...]
+    url: str
+    family: str
+    module: str
+    folder: str
+
+    def releases(self) -> tuple[Release, ...]:
+        """Each file as the publisher has it."""
+        return tuple(Release(url=f"{self.url}/{name}") for name in self.names)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One program that is brought. `asks` are the arguments that make it print its version.
+    """One program that is brought, or a folder of files. `asks` are the arguments that make it print its version.
 
     They are empty where it cannot say: then one on PATH is not used.
     """
@@ -117,7 +136,7 @@ class Tool:
     asks: tuple[str, ...]
     fits: Fit
     release: Release | None
-    source: GoPackage
+    source: GoPackage | Files
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"

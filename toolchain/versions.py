@@ -42,6 +42,17 @@ KSERVE = "0.20.0"  # 2026-08-06, https://github.com/kserve/kserve/releases
 # renovate: datasource=go depName=sigs.k8s.io/lws
 LWS = "0.9.0"  # the newest that the Go proxy gave on 2026-11-22, https://github.com/kubernetes-sigs/lws/releases
 
+# Tests run this one: of the later ones the Go proxy lacks a nested module (go.mod of 3.3 and later).
+# renovate: datasource=github-releases depName=argoproj/argo-cd extractVersion=^v(?<version>.+)$
+ARGOCD = "3.2.0"  # 2025-11-04, https://github.com/argoproj/argo-cd/releases
+
+# renovate: datasource=github-releases depName=argoproj/argo-cd extractVersion=^v(?<version>.+)$
+ARGOCD_DEFINITIONS = "3.5.1"  # 2026-08-12, what users deploy: https://github.com/argoproj/argo-cd/releases
+
+# Argo CD 3.2 comes with helm 3; later ones with helm 4.
+# renovate: datasource=github-releases depName=helm/helm extractVersion=^v(?<version>3\..+)$
+HELM = "3.22.0"  # 2026-09-09, https://github.com/helm/helm/releases
+
 # renovate: datasource=golang-version depName=go
 GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
 

@@ -1,6 +1,6 @@
 """A server in the cluster with everything around it: Deployment, Service, identity, network, disruption budget."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -93,7 +93,6 @@ class Application(pulumi.ComponentResource):
         pod["service_account_name"] = self._server.name
         if self._server.replicas > 1:
             pod["topology_spread_constraints"] = [spread(self._labels)]
-        writable_roots = [one.writable_root for one in self._server.pod.containers if one.writable_root]
         spec: kubernetes.apps.v1.DeploymentSpecArgsDict = {
             "replicas": None if self._server.scaled else self._server.replicas,
             "revision_history_limit": 3,
@@ -107,7 +106,7 @@ class Application(pulumi.ComponentResource):
         }
         kubernetes.apps.v1.Deployment(
             self._name,
-            metadata=self._metadata(exceptions(("CKV_K8S_22", reason) for reason in writable_roots)),
+            metadata=self._metadata(exceptions(_not_hardened(self._server.pod))),
             spec=stated(spec),
             opts=opts,
         )
@@ -166,6 +165,14 @@ def restart_annotations(server: Server) -> dict[str, str]:
 def exceptions(reasons: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Annotations for what is not hardened, where people and checkov look: checks, each with the reason."""
     return {f"checkov.io/skip{number}": f"{check}={why}" for number, (check, why) in enumerate(reasons, start=1)}
+
+
+def _not_hardened(pod: Pod) -> Iterator[tuple[str, str]]:
+    yield from (("CKV_K8S_22", one.writable_root) for one in pod.containers if one.writable_root)
+    if pod.api_token:
+        yield "CKV_K8S_38", "it speaks with Kubernetes' API, with the rights of its service account"
+    if pod.user:
+        yield "CKV_K8S_40", pod.user.why
 
 
 def _strategy(update: Update) -> kubernetes.apps.v1.DeploymentStrategyArgsDict:

@@ -9,7 +9,7 @@ from components.workload.spec import Claim, ConfigFiles, Container, Health, Plac
 
 USER = 10001
 """Unprivileged user and group of every pod: above what hosts give to accounts."""
-STARTUP_PERIOD = 2
+STARTUP_PERIOD = 1
 """Seconds between looks at a server that starts: on average it waits half of it in vain."""
 DRAIN_SECONDS = 5
 """Wait before SIGTERM, so that every proxy has taken the pod out of its list."""
@@ -28,7 +28,7 @@ def pod_spec(pod: Pod, *, restart: str | None = None) -> kubernetes.core.v1.PodS
         "restart_policy": restart,
         "priority_class_name": pod.priority,
         "runtime_class_name": placement.runtime_class,
-        "security_context": _identity(placement),
+        "security_context": _identity(pod),
         "termination_grace_period_seconds": pod.grace_seconds,
         "tolerations": tolerations(placement),
         "volumes": [_volume(name, volume) for name, volume in pod.volumes.items()],
@@ -36,22 +36,35 @@ def pod_spec(pod: Pod, *, restart: str | None = None) -> kubernetes.core.v1.PodS
     return stated(fields)
 
 
-def _identity(placement: Placement) -> kubernetes.core.v1.PodSecurityContextArgsDict:
+def _identity(pod: Pod) -> kubernetes.core.v1.PodSecurityContextArgsDict:
     fields: kubernetes.core.v1.PodSecurityContextArgsDict = {
         "run_as_non_root": True,
-        "run_as_user": USER,
+        "run_as_user": pod.user.number if pod.user else USER,
         "run_as_group": USER,
         "fs_group": USER,
         "fs_group_change_policy": "OnRootMismatch",
-        "supplemental_groups": list(placement.groups),
+        "supplemental_groups": list(pod.placement.groups),
         "seccomp_profile": {"type": "RuntimeDefault"},
     }
     return stated(fields)
 
 
 def tolerations(placement: Placement) -> list[kubernetes.core.v1.TolerationArgsDict]:
-    """Tolerations for the placement's taints."""
-    return [{"key": taint, "operator": "Equal", "value": "true", "effect": "NoSchedule"} for taint in placement.taints]
+    """Tolerations for the placement's taints, and for those of a lost node as long as the placement says."""
+    lost: list[kubernetes.core.v1.TolerationArgsDict] = [
+        {
+            "key": f"node.kubernetes.io/{how}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "toleration_seconds": placement.lost_node_seconds,
+        }
+        for how in ("not-ready", "unreachable")
+        if placement.lost_node_seconds is not None
+    ]
+    return [
+        *({"key": taint, "operator": "Equal", "value": "true", "effect": "NoSchedule"} for taint in placement.taints),
+        *lost,
+    ]
 
 
 def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
@@ -91,13 +104,15 @@ def _mount(path: str, volume: str, container: Container) -> kubernetes.core.v1.V
     return stated({"name": volume, "mount_path": path, "read_only": path in container.read_only or None})
 
 
-def _probe(health: Health, path: str, *, period: int, failures: int) -> kubernetes.core.v1.ProbeArgsDict:
-    return {
-        "http_get": {"path": path, "port": health.port, "scheme": "HTTPS" if health.tls else "HTTP"},
+def _probe(health: Health, path: str | None, *, period: int, failures: int) -> kubernetes.core.v1.ProbeArgsDict:
+    bounds: kubernetes.core.v1.ProbeArgsDict = {
         "period_seconds": period,
         "timeout_seconds": 5,
         "failure_threshold": failures,
     }
+    if path is None:
+        return {"tcp_socket": {"port": health.port}, **bounds}
+    return {"http_get": {"path": path, "port": health.port, "scheme": "HTTPS" if health.tls else "HTTP"}, **bounds}
 
 
 def _environment(container: Container) -> list[kubernetes.core.v1.EnvVarArgsDict]:

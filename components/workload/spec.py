@@ -86,10 +86,11 @@ Volume = Scratch | ConfigFiles | SecretFiles | Claim
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """Where a container answers for itself over HTTP."""
+    """Where a container answers for itself."""
 
-    path: str
     port: int
+    path: str | None = None
+    """Asked for over HTTP; where there is none, a connection is answer enough."""
     ready_path: str | None = None
     """Path of the readiness probe where it differs."""
     starts_ready: bool = False
@@ -139,6 +140,16 @@ class Placement:
     groups: Sequence[int] = ()
     """Host groups that own the devices, by number."""
     runtime_class: str | None = None
+    lost_node_seconds: int | None = None
+    """How long pods wait for a node that does not answer before others take their place; Kubernetes' 300 if not set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageUser:
+    """A user that an image has, in place of ours, which no image knows: an exception, shown on the object."""
+
+    number: int
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +166,7 @@ class Pod:
     """Its PriorityClass."""
     api_token: bool = False
     """Whether it has a token for Kubernetes' API, as its service account."""
+    user: ImageUser | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,6 +118,45 @@ def _python_program(name: str, lock: Path, main: str, leaves_out: Sequence[str] 
     return kept(name, "\n".join((lock.read_text(), program, *leaves_out, *_DEBIAN_LEAVES_OUT)), fill)
 
 
+def argocd(program: Path, scripts: Path) -> Layer:
+    """Argo CD under all its names, and what its own image has beside it: git, gpg, ssh, tini, and the user argocd.
+
+    `scripts` is the folder `hack` of its source.
+    """
+    packages = "ca-certificates,git,gpg,gpg-agent,openssh-client,tini"
+    folders = ("app/config/gpg/keys", "app/config/gpg/source", "app/config/ssh", "app/config/tls", "home/argocd")
+    wrappers = ("git-verify-wrapper.sh", "gpg-wrapper.sh")
+
+    def fill(root: Path) -> None:
+        _run(["debootstrap", "--variant=minbase", f"--include={packages}", SUITE, root, MIRROR])
+        for path in _DEBIAN_LEAVES_OUT:
+            shutil.rmtree(root / path)
+        _run(["chroot", root, "useradd", "--system", "--uid=999", "--user-group", "argocd"])
+        for folder in folders:
+            (root / folder).mkdir(parents=True)
+        (root / "etc/ssh/ssh_known_hosts").symlink_to("/app/config/ssh/ssh_known_hosts")
+        here = root / "usr/local/bin"
+        shutil.copy(program, here / "argocd")
+        for part in ("application-controller", "applicationset-controller", "notifications", "repo-server", "server"):
+            (here / f"argocd-{part}").symlink_to("argocd")
+        for script in wrappers:
+            shutil.copy(scripts / script, here)
+            (here / script).chmod(0o755)
+
+    return kept("argocd", "\n".join((str(program), packages, *folders, *wrappers, *_DEBIAN_LEAVES_OUT)), fill)
+
+
+def redis() -> Layer:
+    """Debian's Redis."""
+
+    def fill(root: Path) -> None:
+        _run(["debootstrap", "--variant=minbase", "--include=redis-server", SUITE, root, MIRROR])
+        for path in _DEBIAN_LEAVES_OUT:
+            shutil.rmtree(root / path)
+
+    return kept("redis", "\n".join(_DEBIAN_LEAVES_OUT), fill)
+
+
 def minio(server: Path, client: Path) -> Layer:
     """MinIO and `mc` on a shell and coreutils, and without what MinIO's own image lacks."""
 

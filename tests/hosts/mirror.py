@@ -43,7 +43,11 @@ class Mirror:
             {
                 "architecture": "amd64",
                 "os": "linux",
-                "config": {"Entrypoint": list(entrypoint), "User": "65534:65534", "Env": ["PATH=/usr/bin:/bin"]},
+                "config": {
+                    "Entrypoint": list(entrypoint),
+                    "User": "65534:65534",
+                    "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
+                },
                 "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
             }
         ).encode()

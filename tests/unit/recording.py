@@ -117,7 +117,7 @@ def recorded(
 
 class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "stdout")}
+        made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "bcryptHash", "stdout")}
         if args.name.endswith("-access"):
             made_up["stdout"] = _wrapped(_access(args.name))
         return f"{args.name}-id", {**cast(dict[Any, Any], args.inputs), **made_up}

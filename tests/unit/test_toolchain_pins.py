@@ -10,10 +10,9 @@ import pytest
 from tests.unit.machine import Machine, bare_machine
 from tests.unit.release_server import sha256
 from toolchain import checksums, plugins, versions
-from toolchain.build import MODULES
 from toolchain.catalogue import TOOLS
-from toolchain.golang import LOCK
-from toolchain.tool import PLATFORMS, Release, Tool
+from toolchain.golang import LOCK, MODULES
+from toolchain.tool import PLATFORMS, Files, GoPackage, Release, Tool
 
 REPOSITORY = Path(__file__).parents[2]
 MODULE_VERSIONS = {
@@ -27,6 +26,9 @@ MODULE_VERSIONS = {
     "kuberay": f"github.com/ray-project/kuberay/ray-operator v{versions.KUBERAY}",
     "kserve": f"github.com/kserve/kserve v{versions.KSERVE}",
     "lws": f"sigs.k8s.io/lws v{versions.LWS}",
+    "argocd": f"github.com/argoproj/argo-cd/v3 v{versions.ARGOCD}",
+    "argocd-definitions": f"github.com/argoproj/argo-cd/v3 v{versions.ARGOCD_DEFINITIONS}",
+    "helm": f"helm.sh/helm/v3 v{versions.HELM}",
     "s5cmd": f"github.com/peak/s5cmd/v2 v{versions.S5CMD}",
     "versitygw": f"github.com/versity/versitygw v{versions.VERSITYGW}",
 }
@@ -34,6 +36,7 @@ RELEASES: tuple[Release, ...] = (
     *(tool.release for tool in TOOLS if tool.release),
     *(plugin.release for plugin in plugins.PROVIDERS),
 )
+FILES = tuple(file.url for tool in TOOLS if isinstance(tool.source, Files) for file in tool.source.releases())
 
 
 @pytest.fixture
@@ -49,6 +52,8 @@ def publish_everything(machine: Machine) -> None:
             if release.publishes_for(platform):
                 url = release.url_for(platform)
                 documents.setdefault(release.checksums_for(platform), []).append(url)
+    for url in FILES:
+        machine.server.put(url, url.encode())
     for document, urls in documents.items():
         if document.startswith("https://api.github.com/"):
             assets = ",".join(
@@ -73,12 +78,14 @@ def test_the_go_modules_name_the_pinned_versions(family: str) -> None:
     assert (MODULES / family / "go.sum").stat().st_size > 0
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
-def test_every_tool_is_in_its_module_so_that_its_sums_are_there(tool: Tool) -> None:
-    module = MODULES / tool.source.family
-    ours = f"module {tool.source.package}\n" in (module / "go.mod").read_text()
+@pytest.mark.parametrize(
+    "package", [tool.source for tool in TOOLS if isinstance(tool.source, GoPackage)], ids=lambda one: one.package
+)
+def test_every_tool_is_in_its_module_so_that_its_sums_are_there(package: GoPackage) -> None:
+    module = MODULES / package.family
+    ours = f"module {package.package}\n" in (module / "go.mod").read_text()
 
-    assert ours or f'_ "{tool.source.package}"' in (module / "tools.go").read_text()
+    assert ours or f'_ "{package.package}"' in (module / "tools.go").read_text()
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
@@ -125,7 +132,7 @@ def test_pin_records_every_release_for_every_platform(machine: Machine) -> None:
 
     assert machine.run("pin") == 0
 
-    wanted = {r.url_for(platform) for r in RELEASES for platform in PLATFORMS if r.publishes_for(platform)}
+    wanted = {r.url_for(platform) for r in RELEASES for platform in PLATFORMS if r.publishes_for(platform)} | {*FILES}
     assert checksums.locked() == {url: sum_of(url) for url in wanted}
     assert checksums.LOCK.read_text().startswith("# What this file is.\n")
 
@@ -142,7 +149,7 @@ def test_pin_changes_nothing_when_one_publisher_cannot_be_asked(
     said = capsys.readouterr().err
     assert re.search(r"^kubectl 1\.36\.3 .* answered 404", said, re.MULTILINE)
     assert re.search(r"^etcd 3\.7\.3 +4 checksums$", said, re.MULTILINE)
-    assert "1 of 16 could not be pinned; checksums.lock was not changed." in said
+    assert "1 of 19 could not be pinned; checksums.lock was not changed." in said
     assert checksums.LOCK.read_text() == "# empty\n"
 
 

@@ -1,0 +1,1 @@
+"""Argo CD, and how objects come to a cluster: straight from Pulumi, or through Git."""
