@@ -1,5 +1,7 @@
 """Everything that the program registers, against every rule."""
 
+from typing import Any
+
 import pulumi
 import pulumi_aws as aws
 import pytest
@@ -11,6 +13,7 @@ from policy.rules.exemptions import EXEMPTIONS
 from policy.rules.resource import STACK, Resource, mapping, seen
 from policy.rules.rule import ResourceRule
 from policy.rules.settings import PolicySettings
+from tests.unit.argocd import argocd
 from tests.unit.distributed_stack import distributed_settings
 from tests.unit.kserve_stack import kserve_settings
 from tests.unit.policy.samples import settings as read
@@ -70,6 +73,15 @@ def test_no_engine_with_an_operator_has_anything_that_a_rule_forbids(
     settings = SMALL[kind]()
     recording = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=SECRETS)
     assert violations(of(recording), read(**settings)) == []
+
+
+@pytest.mark.parametrize("availability", ["normal", "ha", "core"])
+def test_argo_cd_has_nothing_that_a_rule_forbids(availability: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"availability": availability}
+    if availability != "core":
+        settings |= {"admin": True, "nodePort": 30443, "url": "https://argocd.example.com"}
+    made = argocd(monkeypatch, **settings)
+    assert violations(of(made), read(target="onprem", delivery={"argocd": settings})) == []
 
 
 def test_no_bucket_at_amazon_has_anything_that_a_rule_forbids(monkeypatch: pytest.MonkeyPatch) -> None:
