@@ -19,6 +19,9 @@ SECRET_KEYS = (
     "ngcApiKey",
     "mlflowToken",
     "sourceSecretKey",
+    "gitCredential",
+    "argocdSsoSecret",
+    "argocdNotificationToken",
 )
 """Keys that the program refuses in plain text: what the engine hands to us is decrypted. As in stacks/secrets.py, which
 is not imported: all of the program would come with it, a second at every preview."""

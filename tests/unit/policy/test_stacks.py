@@ -21,6 +21,7 @@ from tests.unit.ray_stack import SECRETS, ray_settings
 from tests.unit.recording import Recording, Registration, record, recorded, stack_settings
 
 SMALL = {"ray-serve": ray_settings, "kserve": kserve_settings, "vllm-distributed": distributed_settings}
+GITOPS = {"delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"}, "argocd": {}}
 
 
 def of(recording: Recording) -> list[Resource]:
@@ -63,6 +64,13 @@ def test_no_stack_has_anything_that_a_rule_forbids(given: str, monkeypatch: pyte
     secrets = SECRETS if stack == "onprem" else {}
     recording = record(settings, stack=stack, monkeypatch=monkeypatch, secrets=secrets)
     assert len(recording.resources) > 100
+    assert violations(of(recording), read(**settings)) == []
+
+
+@pytest.mark.parametrize("stack", ["dev", "onprem", "eks"])
+def test_what_comes_through_git_has_nothing_that_a_rule_forbids(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {**stack_settings(stack), **GITOPS}
+    recording = record({**settings, "rendering": True}, stack=stack, monkeypatch=monkeypatch)
     assert violations(of(recording), read(**settings)) == []
 
 
