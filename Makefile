@@ -17,8 +17,9 @@ ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
 # Every recipe that needs the stack says so once, in one shell.
 STACKED = $(ENVIRONMENT); pulumi stack select --create $(STACK) >/dev/null
 CHECKED = $(if $(POLICY),--policy-pack $(POLICY))
-# An update without a preview makes what it comes to before a policy stops it. Simulated, that costs nobody anything.
-WITHOUT_PREVIEW = $(if $(filter dev,$(STACK)),--skip-preview)
+# An update without a preview makes what it comes to before a policy stops it. Simulated, that costs nobody anything; and
+# what is planned was held against the policies when it was.
+WITHOUT_PREVIEW = $(if $(filter dev,$(STACK))$(findstring --plan,$(FLAGS)),--skip-preview)
 
 .PHONY: help up preview drift destroy rehearse render status scale repair env test lint format bench pin lock clean
 
