@@ -3,6 +3,8 @@ STACK ?= dev
 PYTHON ?= python3
 # The embedded stack needs no second thought; any other shows its preview and asks, unless YES=1.
 YES ?= $(if $(filter dev,$(STACK)),1)
+# What no resource may be: see docs/policy.md. `POLICY=` goes without.
+POLICY ?= policy
 FLAGS ?=
 
 SHELL := /bin/bash
@@ -14,6 +16,10 @@ BIN := $(VENV)/bin
 ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
 # Every recipe that needs the stack says so once, in one shell.
 STACKED = $(ENVIRONMENT); pulumi stack select --create $(STACK) >/dev/null
+CHECKED = $(if $(POLICY),--policy-pack $(POLICY))
+# An update without a preview makes what it comes to before a policy stops it. Simulated, that costs nobody anything; and
+# what is planned was held against the policies when it was.
+WITHOUT_PREVIEW = $(if $(filter dev,$(STACK))$(findstring --plan,$(FLAGS)),--skip-preview)
 
 .PHONY: help up preview drift destroy rehearse render status scale repair env test lint format bench pin lock clean
 
@@ -22,11 +28,11 @@ help: ## List what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
 up: $(VENV)/.ready ## Bring the stack up, and show what runs where
-	@$(STACKED); pulumi up --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS) && \
+	@$(STACKED); pulumi up --stack $(STACK) $(CHECKED) $(if $(YES),--yes $(WITHOUT_PREVIEW)) $(FLAGS) && \
 	$(BIN)/python -m placement show --stack $(STACK)
 
 preview: $(VENV)/.ready ## Show what `make up` would change
-	@$(STACKED); pulumi preview --stack $(STACK) --diff $(FLAGS)
+	@$(STACKED); pulumi preview --stack $(STACK) --diff $(CHECKED) $(FLAGS)
 
 drift: $(VENV)/.ready ## Show where the stack is no longer what its settings say; changes nothing, fails on any
 	@$(STACKED); pulumi preview --stack $(STACK) --refresh --expect-no-changes --diff $(FLAGS)

@@ -14,4 +14,5 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 [ -x "$directory/bin/python" ] || "$python" -m venv --clear "$directory"
 echo "Installing Python packages from $lock into $directory (a minute the first time) ..." >&2
-"$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
+# A lock file is complete: pip has nothing to resolve, and no say in what pyproject.toml overrides.
+"$directory/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement "$lock"

@@ -21,11 +21,11 @@ OURS = ("storage", "inference", "gateway")
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The dev stack, up."""
+    """The dev stack, up, with every policy held against it."""
     deployment = Deployment(state=tmp_path_factory.mktemp("state"))
     deployment.create(stack_settings("dev"))
     try:
-        deployment.up()
+        deployment.up("--policy-pack", "policy")
         yield deployment
     finally:
         deployment.destroy()

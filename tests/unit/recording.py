@@ -39,6 +39,8 @@ class Registration:
     dependencies: tuple[str, ...]
     """URNs of what must exist first."""
     custom: bool
+    protected: bool
+    """Refuses to be deleted."""
     retained: bool
     """Left behind when it is deleted."""
     replaced_on: tuple[str, ...]
@@ -140,6 +142,7 @@ class _Monitor(mocks.MockMonitor):
                     provider=request.provider,
                     dependencies=tuple(request.dependencies),
                     custom=request.custom,
+                    protected=request.protect,
                     retained=request.retainOnDelete,
                     replaced_on=tuple(request.replaceOnChanges),
                     inside_apply=request.name in _made_inside_apply,

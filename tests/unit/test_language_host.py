@@ -11,7 +11,7 @@ from typing import Any, cast
 import grpc
 import pytest
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc
+from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, language_pb2, language_pb2_grpc
 
 from tests.standins.language.__main__ import interpreter, refusal
 from tests.standins.serve import Permission
@@ -125,3 +125,34 @@ def test_without_permission_it_leaves_with_one_line() -> None:
     assert process.returncode == 1
     assert said.count("\n") == 1
     assert "INFERENCE_STANDINS is not set" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("resource", grpc.StatusCode.UNIMPLEMENTED), ("analyzer", grpc.StatusCode.FAILED_PRECONDITION)]
+)
+def test_of_plugins_only_policy_packs_are_run_and_only_where_there_is_a_virtual_environment(
+    host: "subprocess.Popen[str]", kind: str, code: grpc.StatusCode, tmp_path: Path
+) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{_port(host)}") as channel:
+        with pytest.raises(grpc.RpcError) as refused:
+            next(_run_plugin(channel, tmp_path, kind, virtualenv="nowhere"))
+        assert cast(grpc.Call, refused.value).code() == code
+
+
+def test_a_policy_pack_is_refused_for_the_same_stacks_as_a_program(tmp_path: Path) -> None:
+    with _started("dev") as process, grpc.insecure_channel(f"127.0.0.1:{_port(process)}") as channel:
+        running = _run_plugin(channel, tmp_path, "analyzer")  # until nobody holds it
+        with grpc.insecure_channel(f"127.0.0.1:{int(next(running).stdout)}") as pack:
+            stub = cast(Any, analyzer_pb2_grpc.AnalyzerStub(pack))
+            stub.Handshake(analyzer_pb2.AnalyzerHandshakeRequest())
+            with pytest.raises(grpc.RpcError, match="inference:target is eks") as refused:
+                stub.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(config={"inference:target": "eks"}))
+            assert cast(grpc.Call, refused.value).code() == grpc.StatusCode.FAILED_PRECONDITION
+        process.terminate()
+
+
+def _run_plugin(channel: grpc.Channel, directory: Path, kind: str, **options: str) -> Any:
+    info = language_pb2.ProgramInfo(root_directory=str(directory), program_directory=str(directory), entry_point=".")
+    info.options.update(options)
+    request = language_pb2.RunPluginRequest(kind=kind, info=info, args=["127.0.0.1:1"])
+    return cast(Any, language_pb2_grpc.LanguageRuntimeStub(channel)).RunPlugin(request)

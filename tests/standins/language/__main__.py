@@ -14,9 +14,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 import grpc
 from google.protobuf import empty_pb2
@@ -24,6 +25,7 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS  # pyright: igno
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, language_pb2_grpc, plugin_pb2
 
 from tests.standins import wire
+from tests.standins.language.policies import PolicyPack
 from tests.standins.language.program import EXPLAINED, Request
 from tests.standins.serve import Permission, inherited_environment, permission, stay_while_needed
 
@@ -33,6 +35,7 @@ _SECONDS_TO_LEAVE = 5
 
 class _Context(Protocol):
     def add_callback(self, callback: Callable[[], None]) -> bool: ...
+    def abort(self, code: grpc.StatusCode, details: str) -> NoReturn: ...
 
 
 def refusal(permitted: Permission, config: Mapping[str, str]) -> str | None:
@@ -73,6 +76,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         self._permitted: Permission = permitted
         self._engine_address = engine_address
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._packs: set[PolicyPack] = set()
 
     def Run(self, request: language_pb2.RunRequest, context: _Context) -> language_pb2.RunResponse:
         if reason := refusal(self._permitted, request.config):
@@ -92,6 +96,25 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         process.communicate(order)
         self._running.discard(process)
         return _response(process.returncode)
+
+    def RunPlugin(
+        self, request: language_pb2.RunPluginRequest, context: _Context
+    ) -> Iterator[language_pb2.RunPluginResponse]:
+        if request.kind != "analyzer":
+            context.abort(
+                grpc.StatusCode.UNIMPLEMENTED, f"the stand-in runs policy packs, and no plugin ({request.kind})"
+            )
+        options = wire.plain(wire.received(request.info.options))
+        try:
+            python, variables = interpreter(request.info.root_directory, cast("str | None", options.get("virtualenv")))
+        except FileNotFoundError as error:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        command = [python, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory]
+        pack = PolicyPack(command, variables, partial(refusal, self._permitted))
+        self._packs.add(pack)
+        context.add_callback(pack.stop)
+        yield from pack.run()
+        self._packs.discard(pack)
 
     def Cancel(self, request: empty_pb2.Empty, context: _Context) -> empty_pb2.Empty:
         self.stop()
@@ -141,6 +164,8 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         """End what is running; returns when it is gone."""
         for process in self._running.copy():
             _end(process)
+        for pack in self._packs.copy():
+            pack.stop()
 
     def _show_error(self, text: str) -> None:
         with grpc.insecure_channel(self._engine_address) as channel, contextlib.suppress(grpc.RpcError):
