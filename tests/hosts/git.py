@@ -17,6 +17,7 @@ class Repository:
     """One repository with one branch, `main`."""
 
     url: str
+    port: int
     directory: Path
 
     def commit(self, files: Mapping[str, str | None]) -> str:
@@ -46,7 +47,7 @@ def serving(directory: Path, address: str) -> Generator[Repository]:
     work.mkdir()
     with socket.create_server((address, 0)) as free:
         port: int = free.getsockname()[1]
-    repository = Repository(url=f"git://{address}:{port}/repository", directory=work)
+    repository = Repository(url=f"git://{address}:{port}/repository", port=port, directory=work)
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", work], check=True)
     options = [f"--base-path={directory}", "--export-all", "--reuseaddr", f"--listen={address}", f"--port={port}"]
     # Not `git daemon`, which would leave the one that serves behind.
