@@ -15,7 +15,7 @@ ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
 # Every recipe that needs the stack says so once, in one shell.
 STACKED = $(ENVIRONMENT); pulumi stack select --create $(STACK) >/dev/null
 
-.PHONY: help up preview destroy rehearse status scale repair env test lint format bench pin lock clean
+.PHONY: help up preview destroy rehearse render status scale repair env test lint format bench pin lock clean
 
 help: ## List what can be made
 	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
@@ -33,6 +33,9 @@ destroy: $(VENV)/.ready ## Take the stack down again
 
 rehearse: $(VENV)/.ready ## Show what of the stack fits where, with every node simulated (SVG=FILE for a picture)
 	@$(BIN)/python -m placement rehearse --stack $(STACK) $(if $(SVG),--svg $(SVG)) $(FLAGS)
+
+render: $(VENV)/.ready ## Write the stack's applications for Argo CD into Git, and commit them (CHECK=1 only compares)
+	@$(BIN)/python -m rendering $(if $(CHECK),check,render) --stack $(STACK) $(FLAGS)
 
 status: $(VENV)/.ready ## Show what runs where
 	@$(STACKED); $(BIN)/python -m placement show --stack $(STACK)

@@ -2,12 +2,12 @@
 
 import pulumi
 
-from stacks import FOUNDATIONS
+from stacks import foundation_of
 from stacks.loading import load
 from stacks.platform import Platform
 
 settings = load(pulumi.get_stack())
-foundation = FOUNDATIONS["dev" if settings.rehearsal else settings.target](settings)
+foundation = foundation_of(settings)
 platform = Platform("platform", settings, foundation)
 
 pulumi.export("endpoints", platform.endpoints)

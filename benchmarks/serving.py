@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import subprocess
 import tempfile
 import time
 import urllib.request
@@ -28,10 +29,15 @@ from toolchain.download import Network
 ROUNDS = 3
 SECONDS_OF_LOAD = 40
 AT_ONCE = 2
-BUCKET, FILE, PORT, READER = "models", "large.gguf", 30400, reader_user("all")
-INNER = 2**19
-"""Makes a file of 768 MiB."""
-MODEL: Mapping[str, Any] = {"name": "large", "source": f"hf://org/model@{0:040}", "files": [FILE], "size": "1Gi"}
+LINKS = {"2.5 Gbit/s": "2500mbit", "no limit": None}
+"""Between the store and the host, in turn."""
+BUCKET, FILE, PORT, READER = "models", "model.gguf", 30400, reader_user("all")
+INNER = {"large": 3 * 2**20, "chat": 128}
+"""By model: 4.5 GiB, which is what 8 billion parameters of 4 bits take, and half a megabyte."""
+LARGE, SMALL = (
+    Model.model_validate({"name": name, "source": f"hf://org/{name}@{0:040}", "files": [FILE], "size": size})
+    for name, size in {"large": "5Gi", "chat": "1Mi"}.items()
+)
 BY_HAND = """
 set -eu
 rm -rf /var/tmp/by-hand
@@ -41,7 +47,7 @@ S3_ENDPOINT_URL={url} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID={user} AWS_SECRET_A
 until curl -sf http://127.0.0.1:8081/v1/completions -d '{body}' >/dev/null; do sleep 0.1; done
 kill %1
 """
-BODY = json.dumps({"model": "chat", "prompt": "a", "max_tokens": 1})
+BODY = json.dumps({"model": "large", "prompt": "a", "max_tokens": 1})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ class Served:
 
     def ask(self) -> None:
         """A chat completion through the gateway; raises where it is not a whole one."""
-        body = {"model": "chat", "max_tokens": 4, "messages": [{"role": "user", "content": "a"}]}
+        body = {"model": SMALL.name, "max_tokens": 4, "messages": [{"role": "user", "content": "a"}]}
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         url = f"http://{self.machine.address}:{PORT}/v1/chat/completions"
         with urllib.request.urlopen(
@@ -64,25 +70,27 @@ class Served:
         ) as said:
             assert json.load(said)["usage"]["completion_tokens"] == 4
 
+    def limit(self, speed: str | None) -> None:
+        """What comes to the host, in tc's words."""
+        interface = f"vb-{self.machine.name}"
+        subprocess.run(["tc", "qdisc", "delete", "dev", interface, "root"], check=False, capture_output=True)
+        if speed:
+            shape = ["root", "tbf", "rate", speed, "burst", "4mb", "latency", "50ms"]
+            subprocess.run(["tc", "qdisc", "add", "dev", interface, *shape], check=True)
+
 
 def run() -> list[str]:
     """Rows of two tables: seconds to the first token, and seconds of a request at rest and through an update."""
     with hosts_at_hand() as hosts, tempfile.TemporaryDirectory(prefix="inference-benchmark-") as scratch:
         served = _up(hosts, Path(scratch))
-        hand: list[float] = []
-        ours: list[float] = []
-        for _ in range(ROUNDS):
-            hand.append(_by_hand(served))
-            ours.append(_by_a_pod(served))
+        starts = [row for link, speed in LINKS.items() for row in _starts(served, link, speed)]
         rest = _loaded(served, update=False)
         updated = _loaded(served, update=True)
         served.deployment.destroy()
-    base = statistics.median(hand)
     return [
-        "| from the store to the first token | seconds | ratio |",
-        "|---|---|---|",
-        f"| s5cmd, then llama-server, by hand | {base:.1f} | 1.00 x |",
-        f"| a pod, its model hashed | {statistics.median(ours):.1f} | {statistics.median(ours) / base:.2f} x |",
+        f"| link | {LARGE.size} from the store to the first token | seconds | ratio |",
+        "|---|---|---|---|",
+        *starts,
         "",
         "| requests, two at a time | answered | failed | median | 99th percentile | ratio |",
         "|---|---|---|---|---|---|",
@@ -91,36 +99,57 @@ def run() -> list[str]:
     ]
 
 
+def _starts(served: Served, link: str, speed: str | None) -> list[str]:
+    served.limit(speed)
+    hand: list[float] = []
+    ours: list[float] = []
+    for _ in range(ROUNDS):
+        hand.append(_by_hand(served))
+        ours.append(_by_a_pod(served))
+    served.limit(None)
+    base, pod = statistics.median(hand), statistics.median(ours)
+    return [
+        f"| {link} | s5cmd, then llama-server, by hand | {base:.1f} | 1.00 x |",
+        f"| {link} | a pod, its model hashed | {pod:.1f} | {pod / base:.2f} x |",
+    ]
+
+
 def _up(hosts: Hosts, scratch: Path) -> Served:
-    home, file = Model.model_validate(MODEL), scratch / FILE
-    tiny_model.write(file, INNER)
     hosts.mirror.add_image(LITELLM, images.litellm(), entrypoint=["litellm"])
     hosts.mirror.add_image(LLAMACPP["cpu"], images.shell(), images.llama_server(), entrypoint=["/app/llama-server"])
     (scratch / "minio").mkdir()
     store = hosts.running.enter_context(running(scratch / "minio", hosts.place.gateway))
-    store.provision(wanted(MinioStore(kind="minio", bucket=BUCKET), {"all": [home.directory]}, [home.directory]))
-    store.server.put_model(BUCKET, home.prefix, {FILE: file.read_bytes()})
+    directories = [model.directory for model in (LARGE, SMALL)]
+    store.provision(wanted(MinioStore(kind="minio", bucket=BUCKET), {"all": directories}, directories))
+    for model in (LARGE, SMALL):
+        tiny_model.write(scratch / FILE, INNER[model.name])
+        store.server.put_model(BUCKET, model.prefix, {FILE: (scratch / FILE).read_bytes()})
+        (scratch / FILE).unlink()
     machine = hosts.host("one")
     _put_tools(hosts, machine)
-    engine = {
-        "name": "chat",
-        "kind": "llamacpp",
-        "cluster": "home",
-        "model": MODEL["name"],
-        "file": FILE,
-        "resources": {"cpu": "100m", "memory": "256Mi", "cpuLimit": "2", "memoryLimit": "3Gi"},
-    }
     deployment = hosts.deployment(
         {"home": (machine,)},
         store={"kind": "external", "endpoint": store.server.url, "bucket": BUCKET, "accessKey": READER},
-        models=[dict(MODEL)],
-        engines=[engine],
+        models=[model.model_dump(mode="json", by_alias=True, exclude_defaults=True) for model in (LARGE, SMALL)],
+        engines=[_engine(LARGE, replicas=0, memory="8Gi"), _engine(SMALL, replicas=1, memory="1Gi")],
         gateway={"litellm": {"replicas": 1, "nodePort": PORT}, "openWebui": None},
     )
     deployment.set_secret("storeSecretKey", store.keys[READER])
     deployment.up()
     key = deployment.outputs()["gatewayKeys"]["home"]
     return Served(machine=machine, deployment=deployment, store=store, api=deployment.api_server("home"), key=key)
+
+
+def _engine(model: Model, *, replicas: int, memory: str) -> Mapping[str, Any]:
+    return {
+        "name": model.name,
+        "kind": "llamacpp",
+        "cluster": "home",
+        "model": model.name,
+        "file": FILE,
+        "replicas": replicas,
+        "resources": {"cpu": "100m", "memory": "256Mi", "cpuLimit": "2", "memoryLimit": memory},
+    }
 
 
 def _put_tools(hosts: Hosts, machine: Machine) -> None:
@@ -136,8 +165,7 @@ def _put_tools(hosts: Hosts, machine: Machine) -> None:
 
 def _by_hand(served: Served) -> float:
     values = {"url": served.store.server.url, "user": READER, "key": served.store.keys[READER], "bucket": BUCKET}
-    script = BY_HAND.format(**values, prefix=Model.model_validate(MODEL).prefix, file=FILE, body=BODY)
-    _scale(served, 0)
+    script = BY_HAND.format(**values, prefix=LARGE.prefix, file=FILE, body=BODY)
     start = time.monotonic()
     served.machine.run(script)
     return time.monotonic() - start
@@ -145,19 +173,20 @@ def _by_hand(served: Served) -> float:
 
 def _by_a_pod(served: Served) -> float:
     """Asked at its Service, as others ask it: which has an address behind it once it is ready."""
-    _scale(served, 0)
-    found = served.api.get("secret", "chat-api-key", "--namespace", "inference")["data"]["key"]
-    address = served.api.get("service", "chat", "--namespace", "inference")["spec"]["clusterIP"]
+    found = served.api.get("secret", f"{LARGE.name}-api-key", "--namespace", "inference")["data"]["key"]
+    address = served.api.get("service", LARGE.name, "--namespace", "inference")["spec"]["clusterIP"]
     ask = f'curl -sf -m 60 -H "Authorization: Bearer $(echo {found} | base64 -d)" http://{address}:8080/v1/completions'
     start = time.monotonic()
-    served.api.kubectl("scale", "deployment/chat", "--namespace", "inference", "--replicas=1")
+    served.api.kubectl("scale", f"deployment/{LARGE.name}", "--namespace", "inference", "--replicas=1")
     served.machine.run(f"until {ask} -d '{BODY}' >/dev/null; do sleep 0.1; done")
-    return time.monotonic() - start
+    taken = time.monotonic() - start
+    _scale(served, 0)
+    return taken
 
 
 def _scale(served: Served, replicas: int) -> None:
-    served.api.kubectl("scale", "deployment/chat", "--namespace", "inference", f"--replicas={replicas}")
-    selector = "app.kubernetes.io/name=chat"
+    served.api.kubectl("scale", f"deployment/{LARGE.name}", "--namespace", "inference", f"--replicas={replicas}")
+    selector = f"app.kubernetes.io/name={LARGE.name}"
     served.api.kubectl(
         "wait", "--for=delete", "pod", "--namespace", "inference", "--selector", selector, "--timeout=120s"
     )
@@ -166,7 +195,7 @@ def _scale(served: Served, replicas: int) -> None:
 def _loaded(served: Served, *, update: bool) -> Answers:
     with load(served.ask, at_once=AT_ONCE) as answers:
         if update:
-            served.api.kubectl("rollout", "restart", "deployment/chat", "--namespace", "inference")
+            served.api.kubectl("rollout", "restart", f"deployment/{SMALL.name}", "--namespace", "inference")
         time.sleep(SECONDS_OF_LOAD)
     return answers
 

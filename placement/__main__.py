@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from placement import deployed, rehearsal, scaling
-from placement.interrupts import as_keyboard_interrupt
 from placement.model import Cluster
 from placement.picture import picture
 from placement.problems import PlacementError
 from placement.report import report
 from placement.text import style_for
+from throwaway.interrupts import as_keyboard_interrupt
+from throwaway.problems import StackError
 from toolchain import places
 from toolchain.problems import EXIT_CODE, ToolchainError
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ToolchainError as error:
         print(error, file=sys.stderr)
         return EXIT_CODE
-    except (PlacementError, OSError) as error:
+    except (StackError, OSError) as error:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from placement.api import Api
-from placement.engine import Engine
 from placement.model import Cluster, counted
 from placement.scheduling import decided, with_trials
-from placement.workspace import Workspace, settings, workspace
+from throwaway.engine import Engine
+from throwaway.workspace import Workspace, settings, workspace
 from toolchain.progress import Step, say, shown
 
 
 def rehearse(stack: str, *, config_file: Path | None = None, keep: bool = False) -> Sequence[Cluster]:
     """Deploy the stack onto throw-away control planes and read what the scheduler did; then remove everything.
 
-    Needs no secret and changes nothing in the real stack. Raises PlacementError and ToolchainError.
+    Needs no secret and changes nothing in the real stack. Raises StackError and ToolchainError.
     """
-    to_rehearse = settings(stack, config_file)
-    with workspace(stack) as place:
+    to_rehearse = settings(stack, config_file, "rehearsal")
+    with workspace(stack, "rehearsal") as place:
         try:
             place.fill(to_rehearse)
             engine = Engine(project=place.project, stack=stack, environment=place.environment())

@@ -6,6 +6,14 @@ from stacks.dev import dev
 from stacks.eks import eks
 from stacks.foundation import Foundation
 from stacks.onprem import onprem
+from stacks.paper import paper
 from stacks.settings import Settings, Target
 
 FOUNDATIONS: Mapping[Target, Callable[[Settings], Foundation]] = {"dev": dev, "onprem": onprem, "eks": eks}
+
+
+def foundation_of(settings: Settings) -> Foundation:
+    """What the settings stand on: their target's, or simulated nodes for a rehearsal, or paper for rendering."""
+    if settings.rendering:
+        return paper(settings)
+    return FOUNDATIONS["dev" if settings.rehearsal else settings.target](settings)

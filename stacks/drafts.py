@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
+from components.gitops.delivery import Delivery
+from components.gitops.settings import ArgoCd
 from components.node.settings import Capacity, Host, Mirror, NodeGroup, SimulatedHost
 from components.node.system import System
 from components.storage.model import Model, Sources
@@ -34,6 +36,8 @@ _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 _ENGINE: TypeAdapter[AnyEngine] = TypeAdapter(AnyEngine)
 _STORE: TypeAdapter[AnyStore] = TypeAdapter(Store)
 _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
+_DELIVERY: TypeAdapter[Delivery] = TypeAdapter(Delivery)
+_ARGOCD: TypeAdapter[ArgoCd | None] = TypeAdapter(ArgoCd | None)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
 _MIRROR: TypeAdapter[Mirror] = TypeAdapter(Mirror)
@@ -83,13 +87,18 @@ class Draft:
     """Settings in parts; a section is None where it cannot be read."""
 
     target: Target | None
-    rehearsal: bool
+    pretended: bool
+    """Whether it is a rehearsal or rendering, which need no secret."""
     clusters: Sequence[Cluster] | None
     models: Parts[Model] | None
     engines: Parts[AnyEngine] | None
     store: Part[AnyStore]
     sources: Part[Sources]
     gateway: Part[Gateway | None]
+    delivery: Part[Delivery]
+    argocd: Part[ArgoCd | None]
+    has_argocd: bool
+    """However little of it can be read."""
     system: Part[System]
     k3s: Part[K3s]
     mirror: Part[Mirror]
@@ -131,13 +140,16 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
     raw = {**raw, **{key: _UNREADABLE for key in (*misspelt, *unreadable) if key}}
     return Draft(
         target=_part(_TARGET, raw.get("target", _UNREADABLE), ("target",)).value,
-        rehearsal=raw.get("rehearsal") is True,
+        pretended=raw.get("rehearsal") is True or raw.get("rendering") is True,
         clusters=_clusters(raw.get("clusters", [])),
         models=_parts(_MODEL, raw, "models"),
         engines=_parts(_ENGINE, raw, "engines"),
         store=_part(_STORE, raw.get("store", {"kind": "minio"}), ("store",)),
         sources=_part(_SOURCES, raw.get("sources", {}), ("sources",)),
         gateway=_part(_GATEWAY, raw.get("gateway", {}), ("gateway",)),
+        delivery=_part(_DELIVERY, raw.get("delivery", {}), ("delivery",)),
+        argocd=_part(_ARGOCD, raw.get("argocd"), ("argocd",)),
+        has_argocd=raw.get("argocd") is not None,
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),
         mirror=_part(_MIRROR, raw.get("mirror", {}), ("mirror",)),

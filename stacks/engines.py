@@ -8,6 +8,7 @@ from components.cluster.cluster import Cluster
 from components.engines import AnyEngine
 from components.engines.adapters import Origin
 from components.engines.canary import Canary, CanaryCheck, check_name
+from components.engines.chart import Chart
 from components.engines.gpu_memory import estimate
 from components.engines.loading import CACHE_CLAIM
 from components.engines.priorities import priority_classes
@@ -15,6 +16,7 @@ from components.engines.service import InferenceService, key_of
 from components.engines.update import updates
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import Backend
+from components.gitops.chart import ChartService
 from components.storage.model import Model
 from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps
 from components.storage.program import program
@@ -24,6 +26,7 @@ from components.workload.namespace import Namespace
 from components.workload.pod import labels
 from stacks.backends import backends
 from stacks.credentials import engine_keys, registry, store_keys
+from stacks.delivery import Delivery
 from stacks.foundation import Foundation
 from stacks.settings import Settings
 
@@ -47,6 +50,7 @@ class Engines(pulumi.ComponentResource):
         foundation: Foundation,
         cluster: Cluster,
         *,
+        delivery: Delivery,
         synced: Mapping[str, pulumi.Resource],
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -78,7 +82,9 @@ class Engines(pulumi.ComponentResource):
         models = {model.name: model for model in settings.models}
         _tell_of_updates(cluster.name, [engine.name for engine in engines if update[engine.name] == "in-place"])
         _tell_of_memory(cluster.name, engines, models)
-        services = {
+        # Where no Argo CD runs, as on simulated nodes, a pod with its resources stands for a chart.
+        charts = [engine for engine in engines if isinstance(engine, Chart) and cluster.operators]
+        served = {
             engine.name: InferenceService(
                 f"{name}-{engine.name}",
                 engine,
@@ -97,13 +103,32 @@ class Engines(pulumi.ComponentResource):
                     *_named(reading, engine.name),
                     *_named(asked, engine.name),
                     *_named(synced, *engine.reads),
-                ),
+                ).merge(delivery.options(cluster, engine.name)),
             )
             for engine in engines
+            if engine not in charts
         }
-        self.urls = {engine: service.url for engine, service in services.items()}
+        delivered = {
+            engine.name: delivery.deliver(
+                cluster,
+                engine.name,
+                served[engine.name],
+                namespace=NAMESPACE,
+                scaled=[] if engine.replicas else [engine.name],
+            )
+            for engine in engines
+            if engine not in charts
+        }
+        brought = {engine.name: self._chart(engine, delivery, after=shared) for engine in charts}
+        self.urls = {engine: service.url for engine, service in (*served.items(), *brought.items())}
         self.checks = [
-            self._check(engine.copies[-1], engine.trial, services[engine.copies[-1].name], models)
+            self._check(
+                engine.copies[-1],
+                engine.trial,
+                self.urls[engine.copies[-1].name],
+                models,
+                after=delivered[engine.copies[-1].name],
+            )
             for engine in originals
             if engine.trial
         ]
@@ -115,26 +140,44 @@ class Engines(pulumi.ComponentResource):
         ]
         self.register_outputs({})
 
+    def _chart(self, engine: Chart, delivery: Delivery, *, after: Sequence[pulumi.Resource]) -> ChartService:
+        return ChartService(
+            f"{self._name}-{engine.name}",
+            engine,
+            cluster=self._cluster.settings,
+            namespace=NAMESPACE,
+            clients=_clients(engine),
+            destination=delivery.destination(self._cluster),
+            argocd=delivery.argocd(self._cluster),
+            opts=self._after(*after),
+        )
+
     def _check(
-        self, engine: AnyEngine, canary: Canary, service: InferenceService, models: Mapping[str, Model]
+        self,
+        engine: AnyEngine,
+        canary: Canary,
+        url: str,
+        models: Mapping[str, Model],
+        *,
+        after: pulumi.Resource,
     ) -> CanaryCheck:
         """`engine` is the copy that the canary is."""
         what = (*(models[one].prefix for one in engine.loads), canary.image, canary.file)
         return CanaryCheck(
             f"{self._name}-{engine.name}-check",
             engine=engine.name,
-            url=service.url,
+            url=url,
             requests=canary.requests,
             key=key_of(engine),
             image=self._settings.sync.image or PROGRAM,
             told=" ".join(one for one in what if one),
             namespace=NAMESPACE,
-            opts=self._after(service),
+            opts=self._after(after),
         )
 
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         # Not the cluster's nodes as well: hundreds of engines times hundreds of nodes would be most of a preview.
-        return pulumi.ResourceOptions(parent=self, provider=self._cluster.provider, depends_on=resources)
+        return pulumi.ResourceOptions(parent=self, depends_on=resources)
 
     def _shared(self, store: ObjectStore, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         made: list[pulumi.Resource] = [

@@ -98,7 +98,7 @@ def _missing(draft: Draft, raw: Mapping[str, object], stack: str | None) -> Iter
         and sources.value.mlflow
         and sources.value.mlflow.username,
     }
-    for key in needed if not draft.rehearsal else ():
+    for key in needed if not draft.pretended else ():
         if needed[key] and key not in raw:
             yield Problem(place=(key,), message=f"the secret is missing; run: {set_command(key, stack)}")
 

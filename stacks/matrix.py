@@ -27,6 +27,7 @@ SHOWN: Mapping[str, str] = {
     "comfyui": "ComfyUI itself made pictures on CPU; objects and placement",
     "speaches": "Speaches itself transcribed and spoke through the gateway on CPU; objects and placement",
     "custom": "objects and placement",
+    "chart": "Argo CD itself synced a chart of ours with its placement",
 }
 """By kind; docs/verified.md has it line by line."""
 
@@ -59,7 +60,7 @@ def _row(engine: type[Engine]) -> tuple[str, ...]:
 def _machines(engine: type[Engine]) -> str:
     """Accelerators, with the architectures of their images."""
     if not hasattr(engine, "IMAGES"):
-        return "what its image is for"
+        return "what it is for"
     named = [f"{ACCELERATORS[kind]} ({', '.join(engine.ARCHITECTURES[kind])})" for kind in sorted(engine.IMAGES)]
     return ", ".join(named)
 

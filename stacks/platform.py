@@ -6,6 +6,7 @@ import pulumi
 
 from components.accelerators import AcceleratorRequest
 from components.cluster.cluster import Cluster
+from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import GatewayService
 from components.gateway.settings import Gateway
 from components.storage.models import Models
@@ -13,10 +14,14 @@ from components.storage.settings import MinioStore
 from components.storage.sources import secrets as source_secrets
 from components.workload.spec import Peer, Placement
 from stacks import engines
+from stacks.delivery import Delivery
 from stacks.engines import Engines
 from stacks.foundation import Foundation
 from stacks.secrets import optional_secret
 from stacks.settings import Settings
+
+GATEWAY = "gateway"
+"""The application that the gateway is."""
 
 
 class Platform(pulumi.ComponentResource):
@@ -35,6 +40,13 @@ class Platform(pulumi.ComponentResource):
         endpoints: dict[str, Mapping[str, object]] = {}
         keys: dict[str, pulumi.Output[str]] = {}
         models = self._models()
+        self._delivery = Delivery(
+            f"{name}-delivery",
+            settings,
+            foundation,
+            namespaces=[engines.NAMESPACE, GATEWAY_NAMESPACE],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         for cluster in foundation.clusters.values():
             here = [engine for engine in settings.deployed if engine.cluster == cluster.name]
             served = Engines(
@@ -42,8 +54,9 @@ class Platform(pulumi.ComponentResource):
                 settings,
                 foundation,
                 cluster,
+                delivery=self._delivery,
                 synced=models.synced if models else {},
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(parent=self, providers=[cluster.provider]),
             )
             endpoints[cluster.name] = {
                 "engines": {
@@ -106,12 +119,16 @@ class Platform(pulumi.ComponentResource):
     def _gateway(self, cluster: Cluster, served: Engines) -> GatewayService:
         assert self._settings.gateway
         ports = sorted({int(one.url.rsplit(":", 1)[1].split("/")[0]) for one in served.backends})
-        return GatewayService(
+        gateway = GatewayService(
             f"{cluster.name}-gateway",
             self._settings.gateway,
             backends=served.backends,
             engine_peers=tuple(Peer(port=port, namespace=engines.NAMESPACE) for port in ports),
             quota=self._settings.quota,
             taints=cluster.settings.tolerated(AcceleratorRequest(), {}),
-            opts=self._on(cluster).merge(pulumi.ResourceOptions(depends_on=served.checks)),
+            opts=self._on(cluster)
+            .merge(self._delivery.options(cluster, GATEWAY))
+            .merge(pulumi.ResourceOptions(depends_on=served.checks)),
         )
+        self._delivery.deliver(cluster, GATEWAY, gateway, namespace=GATEWAY_NAMESPACE)
+        return gateway

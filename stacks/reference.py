@@ -146,7 +146,8 @@ def _value(node: Node, sections: Mapping[str, _Section]) -> str:
     elif node.get("type") == "array":
         text = f"list of {_value(node['items'], sections)}"
     elif node.get("type") == "object":
-        text = "mapping of text to text" + (" or numbers" if "anyOf" in node.get("additionalProperties", {}) else "")
+        inner = node.get("additionalProperties", {})
+        text = "mapping" if inner is True else "mapping of text to text" + (" or numbers" if "anyOf" in inner else "")
     else:
         text = _TYPES[node["type"]] + "".join(
             f", such as `{one}`" for one in node.get("examples", [])[:1] if len(str(one)) <= _LONG

@@ -40,8 +40,8 @@ def set_command(key: str, stack: str | None = None) -> str:
 
 
 def secret(key: str, settings: Settings) -> pulumi.Output[str]:
-    """The secret `inference:KEY`; a rehearsal makes one up. RunError with the command that sets it if it is missing."""
-    if settings.rehearsal:
+    """The secret `inference:KEY`, or one made up. RunError with the command that sets it if it is missing."""
+    if settings.pretended:
         return pulumi.Output.secret(secrets.token_urlsafe(24))
     found = pulumi.Config("inference").get_secret(key)
     if found is None:

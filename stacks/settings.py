@@ -8,6 +8,8 @@ from pydantic import Field
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
+from components.gitops.delivery import Delivery
+from components.gitops.settings import ArgoCd
 from components.node.settings import Drivers, Mirror
 from components.node.system import System
 from components.section import Section
@@ -25,6 +27,8 @@ class Settings(Section):
     """Where the stack runs: embedded on this machine, on hosts over SSH, or on Amazon EKS."""
     rehearsal: bool = False
     """Simulate every node, whatever the target. Set by `make rehearse`, never by hand."""
+    rendering: bool = False
+    """Write every object to a file, and make nothing. Set by `make render`, never by hand."""
     clusters: tuple[ClusterSettings, ...] = Field(min_length=1)
     """Kubernetes clusters and their machines."""
     store: Store = MinioStore(kind="minio")
@@ -39,6 +43,10 @@ class Settings(Section):
     """What serves the models."""
     gateway: Gateway | None = Gateway()
     """The API in front of the engines; `null` for none."""
+    delivery: Delivery = Delivery()
+    """How engines and the gateway come to their clusters."""
+    argocd: ArgoCd | None = None
+    """Argo CD; none when not set."""
     k3s: K3s = K3s()
     """Kubernetes on the hosts of the target `onprem`."""
     system: System = System()
@@ -49,6 +57,11 @@ class Settings(Section):
     """What a closed network has in place of the internet."""
     quota: Quota = Quota()
     """Upper bounds for each of our namespaces."""
+
+    @property
+    def pretended(self) -> bool:
+        """Whether it is a rehearsal or rendering, which have no host, account or secret at hand."""
+        return self.rehearsal or self.rendering
 
     @property
     def deployed(self) -> Sequence[AnyEngine]:

@@ -31,7 +31,7 @@ def object_stores(
             return _minio(settings, store, clusters, passwords)
         case ExternalStore() as store:
             return dict.fromkeys(clusters, _external(settings, store))
-        case S3Store() as store if settings.rehearsal:
+        case S3Store() as store if settings.pretended:
             amazon = ObjectStore(
                 endpoint=None,
                 region=store.region,

@@ -36,7 +36,7 @@ def kuberay(api_server: ApiServer, log: Path, *options: str) -> Generator[None]:
     files = definitions("kuberay", "github.com/ray-project/kuberay/ray-operator", "config/crd/bases")
     # No ports: other runs on this machine would want the same.
     command = [operator.path, "--enable-leader-election=false", "--metrics-addr=0", "--health-probe-bind-address=0"]
-    with _defined(api_server, files), _running([*command, *options], api_server, log):
+    with defined(api_server, files), running([*command, *options], api_server, log):
         yield
 
 
@@ -50,17 +50,17 @@ def kserve(api_server: ApiServer, directory: Path) -> Generator[None]:
     module = ("kserve", "github.com/kserve/kserve")
     certificates = directory / "k8s-webhook-server/serving-certs"
     certificates.mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, _serving_certificate(certificates))
     # No other ports: other runs on this machine would want the same.
     command = [manager.path, f"--webhook-port={port}", "--metrics-addr=0", "--health-probe-addr=0"]
     log = directory / "manager.log"
-    with _defined(api_server, definitions(*module, "config/crd/full")):
+    with defined(api_server, definitions(*module, "config/crd/full")):
         api_server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kserve"}})
         settings = source(*module, "config/configmap/inferenceservice.yaml")
         api_server.kubectl("apply", "--server-side", "--namespace=kserve", f"--filename={settings}")
         try:
-            with _running(command, api_server, log, TMPDIR=str(directory)), _hooked(api_server, hooks, port):
+            with running(command, api_server, log, TMPDIR=str(directory)), _hooked(api_server, hooks, port):
                 yield
         finally:
             api_server.kubectl("delete", "--wait=false", "namespace", "kserve")
@@ -73,7 +73,7 @@ def leader_worker_set(api_server: ApiServer, directory: Path) -> Generator[None]
     Raises ToolchainError where it cannot be had.
     """
     (manager,) = bring.ensure([catalogue.named("lws-manager")], Network(), quiet=True)
-    module, port = ("lws", "sigs.k8s.io/lws"), _free_port()
+    module, port = ("lws", "sigs.k8s.io/lws"), free_port()
     hooks = _at_loopback(source(*module, "config/webhook/manifests.yaml"), port, _serving_certificate(directory))
     # No other ports, and no authority of its own: other runs on this machine would want the same.
     settings = {
@@ -88,15 +88,15 @@ def leader_worker_set(api_server: ApiServer, directory: Path) -> Generator[None]
     (configuration := directory / "configuration.yaml").write_text(yaml.safe_dump(settings))
     command = [manager.path, f"--config={configuration}"]
     with (
-        _defined(api_server, definitions(*module, "config/crd/bases")),
-        _running(command, api_server, directory / "manager.log"),
+        defined(api_server, definitions(*module, "config/crd/bases")),
+        running(command, api_server, directory / "manager.log"),
         _hooked(api_server, hooks, port),
     ):
         yield
 
 
 @contextmanager
-def _defined(api_server: ApiServer, files: Iterable[Path]) -> Generator[None]:
+def defined(api_server: ApiServer, files: Iterable[Path]) -> Generator[None]:
     """The definitions in these files; in the end they go, and all objects with them."""
     names = [f"--filename={file}" for file in files]
     api_server.kubectl("apply", "--server-side", *names)
@@ -110,8 +110,8 @@ def _defined(api_server: ApiServer, files: Iterable[Path]) -> Generator[None]:
 
 
 @contextmanager
-def _running(command: Sequence[str | Path], api_server: ApiServer, log: Path, **more: str) -> Generator[None]:
-    """A controller of this API server."""
+def running(command: Sequence[str | Path], api_server: ApiServer, log: Path, **more: str) -> Generator[None]:
+    """A controller of this API server, until the block ends; `more` is its environment's."""
     environment = {**os.environ, "KUBECONFIG": str(api_server.kubeconfig_path), **more}
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -119,13 +119,16 @@ def _running(command: Sequence[str | Path], api_server: ApiServer, log: Path, **
         yield
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        finally:
+            process.kill()  # what has ended is not minded
 
 
 @contextmanager
 def _hooked(api_server: ApiServer, hooks: Sequence[dict[str, Any]], port: int) -> Generator[None]:
     """Webhooks, once their server answers at the port; they go before it does."""
-    _await_port(port)
+    await_port(port)
     api_server.apply(*hooks)
     try:
         yield
@@ -134,7 +137,8 @@ def _hooked(api_server: ApiServer, hooks: Sequence[dict[str, Any]], port: int) -
         api_server.kubectl("delete", "--ignore-not-found", *kinds)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]
 
@@ -159,7 +163,8 @@ def _at_loopback(file: Path, port: int, authority: Path) -> list[dict[str, Any]]
     return documents
 
 
-def _await_port(port: int) -> None:
+def await_port(port: int) -> None:
+    """Until something on this machine listens at the port."""
     give_up = time.monotonic() + 60
     while True:
         try:

@@ -10,17 +10,21 @@ from toolchain.download import Network
 from toolchain.tool import Files, Group
 
 
-def environment(*, stack: str, tests: bool = False, rehearsal: bool = False) -> dict[str, str]:
+def environment(*, stack: str, tests: bool = False, rehearsal: bool = False, rendering: bool = False) -> dict[str, str]:
     """Variables to lay over `os.environ` for running this stack; brings what is missing first.
 
     Quick when nothing is missing. `tests` adds the tools that only tests need and lets stand-ins serve any target;
-    `rehearsal` lets them serve a rehearsal of any target. Raises `ToolchainError`.
+    `rehearsal` and `rendering` let them serve any target, for neither makes anything. Raises `ToolchainError`.
     """
     target = targets.target(stack)
     network = Network()
-    found = bring.ensure(catalogue.in_groups(*_groups(target, tests, rehearsal)), network, quiet=True)
+    found = bring.ensure(
+        catalogue.in_groups(*_groups(target, tests=tests, rehearsal=rehearsal, rendering=rendering)),
+        network,
+        quiet=True,
+    )
     pulumi = next(one.path for one in found if one.tool is catalogue.PULUMI)
-    permitted = tests or rehearsal or target == "dev"
+    permitted = tests or rehearsal or rendering or target == "dev"
     stood_in = plugins.settle(
         pulumi, network, refused_for=None if permitted else f"stack {stack} (target {target or 'not known'})"
     )
@@ -30,17 +34,17 @@ def environment(*, stack: str, tests: bool = False, rehearsal: bool = False) -> 
             bool(stood_in),
         ),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
-        **_backend(stack if target == "dev" else None, always_ours=tests or rehearsal),
+        **_backend(stack if target == "dev" else None, always_ours=tests or rehearsal or rendering),
     }
     if stood_in:
         variables["INFERENCE_STANDINS"] = "tests" if tests else "dev"
     return variables
 
 
-def _groups(target: str | None, tests: bool, rehearsal: bool) -> tuple[Group, ...]:
+def _groups(target: str | None, *, tests: bool, rehearsal: bool, rendering: bool) -> tuple[Group, ...]:
     if tests:
         return ("dev", "tests")
-    return ("dev",) if rehearsal or target == "dev" else ("deploy",)
+    return ("dev",) if rehearsal or (target == "dev" and not rendering) else ("deploy",)
 
 
 def _path(tools: list[Path], stood_in: bool) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from components.engines.chart import Chart
 from components.engines.comfyui import ComfyUi
 from components.engines.custom import Custom
 from components.engines.kserve import KServe
@@ -29,7 +30,8 @@ AnyEngine = Annotated[
     | TorchServe
     | ComfyUi
     | Speaches
-    | Custom,
+    | Custom
+    | Chart,
     Field(discriminator="kind"),
 ]
 ENGINES = (
@@ -45,4 +47,5 @@ ENGINES = (
     ComfyUi,
     Speaches,
     Custom,
+    Chart,
 )

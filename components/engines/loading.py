@@ -143,6 +143,8 @@ def _program(
     args: Sequence[str],
     mounts: Mapping[str, str] | None = None,
 ) -> Container:
+    # What it has written stays in memory for the engine, as far as its own limit allows. The pod's is not raised by it.
+    limit = max("512Mi", engine.resources.memory_limit or engine.resources.memory, key=byte_count)
     return Container(
         name=name,
         image=image,
@@ -150,6 +152,6 @@ def _program(
         args=args,
         env={**program.ENVIRONMENT, **store.environment()},
         secret_env=store.reader_environment(engine.name),
-        resources=Resources(cpu="250m", memory="256Mi", cpu_limit="4", memory_limit="512Mi"),
+        resources=Resources(cpu="250m", memory="256Mi", cpu_limit="4", memory_limit=limit),
         mounts={**program.MOUNTS, **store.mounts(), **(mounts or {})},
     )

@@ -1,1 +1,1 @@
-"""Argo CD in a cluster, and how it gets at Git repositories."""
+"""Argo CD, and how objects come to a cluster: straight from Pulumi, or through Git."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from components.node.settings import Url
-from components.section import Section, rule
+from components.section import Name, Section, rule
 from components.workload.spec import NodePort, Resources
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -94,8 +94,10 @@ class ArgoCdResources(Section):
 
 
 class ArgoCd(Section):
-    """Argo CD, which keeps a cluster as Git says."""
+    """Argo CD, which keeps clusters as Git and pinned charts say."""
 
+    cluster: Name | None = None
+    """The cluster that it runs in, and from where it serves all of them; each has one of its own when not set."""
     availability: Literal["normal", "ha", "core"] = "normal"
     """`ha`: two API servers and two repo servers, on different nodes if there are, and what a lost node ran is replaced
     after 30 seconds. `core`: no API server, page, sign-in or notifications; for who uses Git and kubectl alone."""

@@ -9,7 +9,7 @@ from components.workload.spec import Claim, ConfigFiles, Container, Health, Plac
 
 USER = 10001
 """Unprivileged user and group of every pod: above what hosts give to accounts."""
-STARTUP_PERIOD = 2
+STARTUP_PERIOD = 1
 """Seconds between looks at a server that starts: on average it waits half of it in vain."""
 DRAIN_SECONDS = 5
 """Wait before SIGTERM, so that every proxy has taken the pod out of its list."""

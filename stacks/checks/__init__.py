@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from stacks.checks import distributed, engines, machines, models, names, node_ports, resources, store, triton
+from stacks.checks import delivery, distributed, engines, machines, models, names, node_ports, resources, store, triton
 from stacks.drafts import Draft
 from stacks.problems import Problem
 
@@ -44,6 +44,9 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     store.is_reached_by_all_engines,
     store.has_each_bucket_once,
     store.has_versions_to_copy,
+    delivery.has_argo_cd,
+    delivery.charts_have_argo_cd,
+    delivery.argo_cd_is_in_a_cluster,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,
 )

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from placement.api import Api, ClusterError
-from placement.engine import explanation
-from placement.problems import PlacementError
 from placement.reading import amount, natural
-from placement.workspace import settings
+from throwaway.engine import explanation
+from throwaway.problems import StackError
+from throwaway.workspace import settings
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_rehearsal_takes_the_settings_without_their_secrets(tmp_path: Path) ->
         "  inference:storeSecretKey: {secure: v1:cipher}\n"
         "  inference:nested: {list: [{secure: v1:cipher}, plain], key: {secure: v1:cipher}}\n"
     )
-    assert settings("onprem", file) == {
+    assert settings("onprem", file, "rehearsal") == {
         "inference:target": "onprem",
         "inference:nested": {"list": ["plain"]},
         "inference:rehearsal": True,
@@ -97,15 +97,15 @@ def test_a_rehearsal_takes_the_settings_without_their_secrets(tmp_path: Path) ->
 def test_settings_that_cannot_be_read_are_named(tmp_path: Path, text: str | bytes, said: str) -> None:
     file = tmp_path / "broken.yaml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(PlacementError, match=rf"broken\.yaml {said}"):
-        settings("onprem", file)
+    with pytest.raises(StackError, match=rf"broken\.yaml {said}"):
+        settings("onprem", file, "rehearsal")
 
 
 def test_a_stack_without_settings_is_told_which_there_are(tmp_path: Path) -> None:
-    with pytest.raises(PlacementError, match=r"There is no .*Pulumi\.nowhere\.yaml\. Stacks .*dev"):
-        settings("nowhere", None)
-    with pytest.raises(PlacementError, match="is not the name of a stack"):
-        settings(f"../{tmp_path.name}", None)
+    with pytest.raises(StackError, match=r"There is no .*Pulumi\.nowhere\.yaml\. Stacks .*dev"):
+        settings("nowhere", None, "rehearsal")
+    with pytest.raises(StackError, match="is not the name of a stack"):
+        settings(f"../{tmp_path.name}", None, "rehearsal")
 
 
 def test_of_what_pulumi_says_only_the_explanation_is_shown() -> None:

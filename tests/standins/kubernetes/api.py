@@ -16,8 +16,6 @@ from urllib.parse import quote, urlencode
 import urllib3
 import yaml
 
-from tests.standins.kubernetes import FIELD_MANAGER
-
 Object = dict[str, Any]
 _AT_ONCE = 64
 """Connections kept open."""
@@ -129,10 +127,10 @@ class Api:
             raise
 
     def apply(
-        self, kind: ResourceType, namespace: str | None, manifest: Object, *, force: bool
+        self, kind: ResourceType, namespace: str | None, manifest: Object, *, manager: str, force: bool
     ) -> tuple[Object, list[str]]:
-        """Server-side apply under our field manager."""
-        query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower(), "fieldValidation": "Warn"}
+        """Server-side apply."""
+        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Warn"}
         path = kind.url(namespace, manifest["metadata"]["name"])
         return self.request("PATCH", path, manifest, query=query, content_type="application/apply-patch+yaml")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, cast
 
+from tests.standins.kubernetes import FIELD_MANAGER
 from tests.standins.kubernetes.api import Api, ApiError, NoSuchKind, Object, ResourceType
 from tests.standins.kubernetes.objects import annotation
 from tests.standins.kubernetes.readiness import NotReady, await_ready, is_ready
@@ -63,7 +64,8 @@ class Cluster:
     def _apply(self, kind: ResourceType, namespace: str | None, manifest: Object, say: Callable[[str], None]) -> Object:
         force = annotation(manifest, "patchForce") == "true"
         try:
-            live, warnings = self.api.apply(kind, namespace, manifest, force=force)
+            manager = annotation(manifest, "patchFieldManager") or FIELD_MANAGER
+            live, warnings = self.api.apply(kind, namespace, manifest, manager=manager, force=force)
         except ApiError as error:
             if error.status == _CONFLICT:
                 how = 'to take the fields over, set the annotation pulumi.com/patchForce to "true"'

@@ -37,8 +37,9 @@ class _Context(Protocol):
 
 def refusal(permitted: Permission, config: Mapping[str, str]) -> str | None:
     """Why a program with this configuration is not run on stand-ins; None when it is."""
-    target, rehearsal = config.get("inference:target"), config.get("inference:rehearsal")
-    if permitted == "tests" or target == "dev" or rehearsal == "true":
+    target = config.get("inference:target")
+    pretended = "true" in (config.get("inference:rehearsal"), config.get("inference:rendering"))
+    if permitted == "tests" or target == "dev" or pretended:
         return None
     return (
         f"Stand-ins serve the dev target and rehearsals only, and inference:target is {target or 'not set'}. "

@@ -1,4 +1,4 @@
-"""The directory of one rehearsal: settings without secrets, a backend of its own, control planes; all of it goes."""
+"""The directory of a stack that is thrown away: settings without secrets, a backend of its own; all of it goes."""
 
 import fcntl
 import os
@@ -12,19 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import yaml
 
 import toolchain
-from placement.interrupts import undisturbed
-from placement.problems import PlacementError
+from throwaway.interrupts import undisturbed
+from throwaway.problems import StackError
 from toolchain import places
 from toolchain.control_plane.directory import ControlPlaneError
 from toolchain.control_plane.lifecycle import stop
 
-_PREFIX = "rehearsal-"
+_PREFIX = "throwaway-"
 _SECONDS_TO_REMOVE = 30
+Purpose = Literal["rehearsal", "rendering"]
+"""What it is for; also the setting that says so."""
 _STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -34,10 +36,11 @@ class Workspace:
 
     root: Path
     stack: str
+    purpose: Purpose
 
     @property
     def project(self) -> Path:
-        """Holds a Pulumi.yaml that points at this repository's program, and the settings to rehearse."""
+        """Holds a Pulumi.yaml that points at this repository's program, and the settings."""
         return self.root / "project"
 
     @property
@@ -47,7 +50,9 @@ class Workspace:
 
     def environment(self) -> dict[str, str]:
         """Variables for `pulumi`. Brings what is missing; raises ToolchainError."""
-        variables = os.environ | toolchain.environment(stack=self.stack, rehearsal=True)
+        variables = os.environ | toolchain.environment(
+            stack=self.stack, rehearsal=self.purpose == "rehearsal", rendering=self.purpose == "rendering"
+        )
         variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
         return variables | {
             "INFERENCE_STATE": str(self.root),
@@ -67,7 +72,7 @@ class Workspace:
         (self.project / f"Pulumi.{self.stack}.yaml").write_text(yaml.safe_dump({"config": dict(settings)}))
 
     def keep(self) -> None:
-        """Leave everything as it is when the rehearsal ends."""
+        """Leave everything as it is in the end."""
         (self.root / "kept").touch()
 
     @property
@@ -76,22 +81,22 @@ class Workspace:
         return (self.root / "kept").exists()
 
 
-def settings(stack: str, file: Path | None) -> dict[str, Any]:
-    """What to rehearse: the stack's settings, without its secrets. Raises PlacementError."""
+def settings(stack: str, file: Path | None, purpose: Purpose) -> dict[str, Any]:
+    """The stack's settings, without its secrets. Raises StackError."""
     if not _STACK.fullmatch(stack):
-        raise PlacementError(f"{stack!r} is not the name of a stack: letters, digits, '-', '_' and '.' only.")
+        raise StackError(f"{stack!r} is not the name of a stack: letters, digits, '-', '_' and '.' only.")
     file = file or places.REPOSITORY / f"Pulumi.{stack}.yaml"
     try:
         document: object = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(path.name.split(".")[1] for path in places.REPOSITORY.glob("Pulumi.*.yaml")))
-        raise PlacementError(f"There is no {file}. Stacks with settings here: {known or 'none'}.") from None
+        raise StackError(f"There is no {file}. Stacks with settings here: {known or 'none'}.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PlacementError(f"{file} cannot be read: {error}") from None
+        raise StackError(f"{file} cannot be read: {error}") from None
     config = cast("Mapping[str, object]", document).get("config") if isinstance(document, Mapping) else None
     if not isinstance(config, Mapping):
-        raise PlacementError(f"{file} has no settings: it must be a mapping with a mapping below `config:`.")
-    return {**cast("dict[str, Any]", _without_secrets(cast("object", config))), "inference:rehearsal": True}
+        raise StackError(f"{file} has no settings: it must be a mapping with a mapping below `config:`.")
+    return {**cast("dict[str, Any]", _without_secrets(cast("object", config))), f"inference:{purpose}": True}
 
 
 def _without_secrets(value: object) -> object:
@@ -109,7 +114,7 @@ def _is_secret(value: object) -> bool:
 
 
 @contextmanager
-def workspace(stack: str) -> Generator[Workspace]:
+def workspace(stack: str, purpose: Purpose) -> Generator[Workspace]:
     """A fresh one below the state directory, where `make clean` finds it too; removed at the end, come what may."""
     made_here = not places.state().exists()
     state = places.made_state()
@@ -117,9 +122,9 @@ def workspace(stack: str) -> Generator[Workspace]:
     new = Path(tempfile.mkdtemp(prefix=".", dir=state))
     with (new / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # By its name another rehearsal knows it: not before it is locked.
+        # By its name another one knows it: not before it is locked.
         root = new.rename(new.with_name(f"{_PREFIX}{new.name.lstrip('.')}"))
-        made = Workspace(root=root, stack=stack)
+        made = Workspace(root=root, stack=stack, purpose=purpose)
         try:
             yield made
         finally:
@@ -132,7 +137,7 @@ def workspace(stack: str) -> Generator[Workspace]:
 
 
 def _remove_abandoned(state: Path) -> None:
-    """What rehearsals left that were killed and could not clear up."""
+    """What was left by those that were killed and could not clear up."""
     for root in state.glob(f"{_PREFIX}*"):
         with (root / "lock").open("w") as lock:
             try:
@@ -151,7 +156,7 @@ def _remove(root: Path) -> None:
                 list(pool.map(stop, [lock.parent for lock in root.glob("*/*/lock")]))
             shutil.rmtree(root)
         except (ControlPlaneError, OSError) as error:
-            # The engine of a rehearsal that was killed may live, and write, a moment longer.
+            # The engine of one that was killed may live, and write, a moment longer.
             if time.monotonic() > give_up:
-                raise PlacementError(f"{root} could not be removed: {error}\nNext: make clean") from error
+                raise StackError(f"{root} could not be removed: {error}\nNext: make clean") from error
             time.sleep(0.2)

@@ -4,14 +4,14 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from placement.interrupts import undisturbed
-from placement.problems import PlacementError
+from throwaway.interrupts import undisturbed
+from throwaway.problems import StackError
 
 _SECONDS_TO_END = 5
 _CREATED = re.compile(r"^\s*\+\s+(?P<type>\S+)\s+(?P<name>\S+) created\b")
@@ -27,15 +27,29 @@ class Engine:
     environment: Mapping[str, str]
 
     def init(self) -> None:
-        """Make the empty stack. Raises PlacementError."""
+        """Make the empty stack. Raises StackError."""
         self._run("stack", "init", "--no-select")
 
     def output(self, name: str) -> Any:
-        """One of the stack's outputs, secrets in plain text. Raises PlacementError."""
+        """One of the stack's outputs, secrets in plain text. Raises StackError."""
         return json.loads(self._run("stack", "output", name, "--json", "--show-secrets"))
 
+    def preview(self) -> Sequence[Mapping[str, Any]]:
+        """Every resource that an `up` would make, as in a state file. Raises StackError."""
+        with self._started(self._command("preview", "--json"), separate=True) as process:
+            output, errors = process.communicate()
+        try:
+            found: Mapping[str, Any] = json.loads(output)
+        except ValueError:
+            found = {}
+        if process.returncode != 0:
+            said = [one["message"].strip() for one in found.get("diagnostics", []) if one["severity"] == "error"]
+            reason = said or [errors.strip()]
+            raise StackError("\n".join([f"{self.stack} could not be previewed. Pulumi says:", *reason]))
+        return [step["newState"] for step in found.get("steps", []) if "newState" in step]
+
     def up(self, created: Callable[[str, str], None]) -> None:
-        """Deploy; `created` is told type and name of each resource that was made. Raises PlacementError."""
+        """Deploy; `created` is told type and name of each resource that was made. Raises StackError."""
         command = self._command("up", "--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress")
         lines: list[str] = []
         with self._started(command) as process:
@@ -44,7 +58,7 @@ class Engine:
                 if match := _CREATED.match(line):
                     created(match["type"], match["name"])
         if process.returncode != 0:
-            raise PlacementError("\n".join([f"{self.stack} could not be deployed. Pulumi says:", *explanation(lines)]))
+            raise StackError("\n".join([f"{self.stack} could not be deployed. Pulumi says:", *explanation(lines)]))
 
     def _command(self, *arguments: str) -> list[str]:
         return ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"]
@@ -53,7 +67,7 @@ class Engine:
         with self._started(self._command(*arguments), separate=True) as process:
             output, errors = process.communicate()
         if process.returncode != 0:
-            raise PlacementError(f"pulumi {' '.join(arguments[:2])} failed:\n{errors.strip()}")
+            raise StackError(f"pulumi {' '.join(arguments[:2])} failed:\n{errors.strip()}")
         return output
 
     @contextmanager

@@ -1,0 +1,148 @@
+"""Any Helm chart, through Argo CD, with the placement, policies and gateway of all others."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field, PositiveInt, StringConstraints, field_validator
+
+from components.accelerators import Kind
+from components.engines.engine import Engine, Mode, Protocol, Workload
+from components.engines.image import HttpPath
+from components.node.settings import Architecture
+from components.section import Labels, Name, rule
+
+ChartName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$", max_length=200),
+    rule("the name of a chart", example="text-generation"),
+]
+ChartVersion = Annotated[
+    str,
+    StringConstraints(pattern=r"^v?[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$", max_length=100),
+    rule("an exact version", example="1.4.2"),
+]
+ChartRepository = Annotated[
+    str,
+    StringConstraints(pattern=r"^(https?://|oci://)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$"),
+    rule("a chart repository, or a registry that has charts", example="https://charts.example.com"),
+]
+ValuesPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=200),
+    rule("keys of the chart's values, with dots between them", example="server.pod"),
+]
+_CONFIDENTIAL = re.compile(
+    r"(token|password|passwd|secret|credentials|(api|access|private|secret)_?key)$", re.IGNORECASE
+)
+
+
+class Chart(Engine):
+    """Any Helm chart, which Argo CD applies: the way out for what has no kind of its own. Needs `inference:argocd`."""
+
+    kind: Literal["chart"]
+    """Which engine."""
+    repository: ChartRepository
+    """Where the chart is published."""
+    chart: ChartName
+    """Its name there."""
+    version: ChartVersion
+    """Its version."""
+    values: dict[str, Any] = Field(default_factory=dict[str, Any], examples=[{"model": "org/model"}])
+    """What the chart is told. Nothing secret: charts take the name of a Secret for that."""
+    placement_at: ValuesPath | None = Field(default=None, examples=["server"])
+    """Where in its values pods' `nodeSelector`, `tolerations` and `resources` stand; at the top when not set."""
+    service: Name | None = None
+    """The Service that answers requests; one with the engine's name when not set."""
+    port: PositiveInt = Field(default=8000, le=65535)
+    """Where that answers, and its pods do."""
+    path: HttpPath = "/v1"
+    """Where its API begins."""
+    protocol: Protocol = "http"
+    """What it answers in. `openai` puts it behind the gateway under the engine's name, which the server must know."""
+    mode: Mode = "chat"
+    """What the gateway's users ask it for, where its protocol is `openai`."""
+    pod_labels: Labels = Field(default_factory=dict[str, str], examples=[{"app": "text-generation"}])
+    """Labels of its pods, which its network policy is for; `app.kubernetes.io/instance` with the engine's name when
+    not set, as charts have it that follow Helm's own."""
+    reaches: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(default=(), examples=[[443]])
+    """TCP ports that its pods may reach anywhere. None but DNS and each other when not set."""
+    cluster_wide: bool = False
+    """Whether it may make objects that belong to no namespace, such as ClusterRoles."""
+
+    @field_validator("values")
+    @classmethod
+    def _nothing_secret(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if found := next(_secrets(values), None):
+            raise ValueError(f"{found} looks like a secret, which anyone could read here: name a Secret instead")
+        return values
+
+    @field_validator("scaling", "extra_args")
+    @classmethod
+    def _in_its_values(cls, given: Any) -> Any:
+        if given:
+            raise ValueError("is not for a chart: say it in its `values`")
+        return given
+
+    @property
+    def images(self) -> Mapping[Kind, str]:
+        """Whatever the chart says."""
+        return {self.accelerator.kind: f"{self.chart}:{self.version}"}
+
+    @property
+    def built_for(self) -> Sequence[Architecture]:
+        """Nobody knows: the node selector says."""
+        return ("amd64", "arm64")
+
+    @property
+    def speaks(self) -> Protocol:
+        """As its settings say."""
+        return self.protocol
+
+    @property
+    def serves(self) -> Mapping[str, Mode]:
+        """Itself."""
+        return {self.name: self.mode}
+
+    @property
+    def selector(self) -> Labels:
+        """Labels of its pods."""
+        return self.pod_labels or {"app.kubernetes.io/instance": self.name}
+
+    def placed(self, pods: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Its values, with what is told of its pods' placement where the chart looks for it."""
+        keys = self.placement_at.split(".") if self.placement_at else []
+        return _merged(self.values, _nested(keys, {"replicaCount": self.replicas, **pods}))
+
+    def workload(self, models: Mapping[Name, str]) -> Workload:
+        """What stands for it where no Argo CD runs, as on simulated nodes: a pod with its resources."""
+        del models
+        return Workload(
+            image=self.images[self.accelerator.kind], ports={"http": self.port}, health=self.path, metrics=None
+        )
+
+
+def _secrets(values: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        where = f"{path}.{key}" if path else key
+        if isinstance(value, Mapping):
+            yield from _secrets(cast("Mapping[str, Any]", value), where)
+        elif isinstance(value, str) and value and _CONFIDENTIAL.search(key):
+            yield where
+
+
+def _nested(keys: Sequence[str], value: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def _merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, value in more.items():
+        given = merged.get(key)
+        if isinstance(given, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merged(cast("Mapping[str, Any]", given), cast("Mapping[str, Any]", value))
+        else:
+            merged[key] = value
+    return merged
