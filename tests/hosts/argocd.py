@@ -4,7 +4,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,10 @@ from components.gitops.versions import ARGO_CD, REDIS
 from tests import operators
 from tests.api_server import ApiServer
 from tests.e2e import small_stacks, ssh_server
-from tests.e2e.small_stacks import SmallStack
+from tests.e2e.small_stacks import Outcome, SmallStack
+from tests.git import Repository
+from tests.git import repository as repository_in
 from tests.hosts import git, images, k3s, onprem
-from tests.hosts.git import Repository
 from tests.hosts.machine import Machine
 from tests.hosts.mirror import Mirror
 from tests.hosts.receiver import Receiver, receiving
@@ -114,8 +115,17 @@ class Running:
     machine: Machine
     api: ApiServer
     stack: SmallStack
+    program: Mapping[str, str]
+    """What the stack's program has beside the settings."""
+    settings: Mapping[str, Any]
     repository: Repository
+    git_port: int
     receiver: Receiver
+
+    def up(self, **settings: Any) -> Outcome:
+        """With these settings."""
+        self.stack.write(PROGRAM.format(settings=settings, **self.program))
+        return self.stack.up()
 
     def application(self) -> dict[str, Any]:
         """The one that tests change."""
@@ -160,11 +170,13 @@ def deployed(machine: Machine, mirror: Mirror, directory: Path, address: str) ->
     host.up()
     api = host.api_server("home")
     (directory / "ssh").mkdir()
+    repository = repository_in(directory)
     with (
-        git.serving(directory, address) as repository,
+        git.serving(directory, address) as port,
         ssh_server.serving(directory / "ssh", address) as ssh,
         receiving(address) as receiver,
     ):
+        url = f"git://{address}:{port}/{repository.bare.name}"
         web = k3s.web(unsatisfiable="ScheduleAnyway").replace("namespace: default", "namespace: place")
         vault = {"vault/vault.yaml": config_map("locked", "vault")}
         repository.commit({"shop/sign.yaml": config_map("open"), "shop/web.yaml": web, **vault})
@@ -172,24 +184,29 @@ def deployed(machine: Machine, mirror: Mirror, directory: Path, address: str) ->
             "url": f"https://{machine.address}:{PORT}",
             "admin": True,
             "nodePort": PORT,
-            "ports": [repository.port, ssh.port],
+            "ports": [port, ssh.port],
             "knownHosts": [f"[{address}]:{ssh.port} {ssh.host_key}"],
             "sso": {"issuer": "https://login.invalid", "clientId": "argocd", "others": "readonly"},
             "notifications": {"kind": "webhook", "url": receiver.url},
         }
-        stack = small_stacks.made(directory / "stack")
-        stack.write(
-            PROGRAM.format(
-                repository=str(REPOSITORY),
-                kubeconfig=str(api.kubeconfig_path),
-                settings=settings,
-                token=TOKEN,
-                definitions=str(defined),
-                url=repository.url,
-                private=f"ssh://{ssh.user}@{address}:{ssh.port}{repository.directory}",
-                key=str(ssh.private_key),
-            )
+        made = Running(
+            machine=machine,
+            api=api,
+            stack=small_stacks.made(directory / "stack"),
+            program={
+                "repository": str(REPOSITORY),
+                "kubeconfig": str(api.kubeconfig_path),
+                "token": TOKEN,
+                "definitions": str(defined),
+                "url": url,
+                "private": f"ssh://{ssh.user}@{address}:{ssh.port}{repository.bare}",
+                "key": str(ssh.private_key),
+            },
+            settings=settings,
+            repository=repository,
+            git_port=port,
+            receiver=receiver,
         )
-        done = stack.up()
+        done = made.up(**settings)
         assert done.status == 0, done.text
-        yield Running(machine=machine, api=api, stack=stack, repository=repository, receiver=receiver)
+        yield made

@@ -21,6 +21,10 @@ PARTS = (
     "notifications-controller",
     "server",
 )
+REPLICAS = {
+    "ha": dict.fromkeys(PARTS, 1) | {"repo-server": 2, "server": 2},
+    "core": dict.fromkeys(("redis", "repo-server", "application-controller", "applicationset-controller"), 1),
+}
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +132,7 @@ def test_its_pods_connect_to_nothing_that_their_policies_do_not_allow(running: R
         "argocd-repo-server -> argocd-redis TCP 6379",
         "argocd-application-controller -> argocd-repo-server TCP 8081",
         "argocd-application-controller -> outside TCP 6443",
-        f"argocd-repo-server -> outside TCP {running.repository.port}",
+        f"argocd-repo-server -> outside TCP {running.git_port}",
     } <= connections.allowed
 
 
@@ -151,6 +155,18 @@ def test_no_secret_of_its_is_in_the_state_in_plain_text(running: Running) -> Non
 def test_a_second_up_changes_nothing(running: Running) -> None:
     done = running.stack.up("--expect-no-changes")
     assert done.status == 0, done.text
+
+
+def test_settings_take_it_to_two_of_each_and_to_its_core_and_it_goes_on(running: Running) -> None:
+    for availability, keys in (("ha", running.settings), ("core", ("ports", "knownHosts"))):
+        done = running.up(availability=availability, **{key: running.settings[key] for key in keys})
+        assert done.status == 0, done.text
+        found = running.api.get("deployments", "--namespace", "argocd")["items"]
+        replicas = {one["metadata"]["name"].removeprefix("argocd-"): one["status"]["readyReplicas"] for one in found}
+        assert replicas == REPLICAS[availability]
+        running.repository.commit({"shop/sign.yaml": config_map(availability)})
+        running.look()
+        eventually(lambda availability=availability: running.says() == availability)
 
 
 def test_destroy_takes_applications_first_and_leaves_nothing(running: Running) -> None:
