@@ -158,7 +158,7 @@ def test_a_second_up_changes_nothing(running: Running) -> None:
 
 
 def test_settings_take_it_to_two_of_each_and_to_its_core_and_it_goes_on(running: Running) -> None:
-    for availability, keys in (("ha", running.settings), ("core", ("ports", "knownHosts"))):
+    for availability, keys in (("ha", running.settings), ("core", ("knownHosts",))):
         done = running.up(availability=availability, **{key: running.settings[key] for key in keys})
         assert done.status == 0, done.text
         found = running.api.get("deployments", "--namespace", "argocd")["items"]
