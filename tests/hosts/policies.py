@@ -12,8 +12,10 @@ from components.workload.network import NAMESPACE_LABEL
 from tests.api_server import ApiServer
 from tests.hosts.machine import Machine
 
-_FLOW = re.compile(r"^(tcp|udp) .*? src=(\S+) dst=\S+ sport=\d+ dport=\d+ .*?src=(\S+) dst=\S+ sport=(\d+) ", re.M)
-"""Who asked, and who answers, after the Service's address is another."""
+_FLOW = re.compile(
+    r"^(?!.*UNREPLIED)(tcp|udp) .*? src=(\S+) dst=\S+ sport=\d+ dport=\d+ .*?src=(\S+) dst=\S+ sport=(\d+) ", re.M
+)
+"""Who asked, and who answered in place of a Service. Without an answer nobody knows who would have."""
 
 
 @dataclass(frozen=True, kw_only=True)
