@@ -15,7 +15,7 @@ ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
 # Every recipe that needs the stack says so once, in one shell.
 STACKED = $(ENVIRONMENT); pulumi stack select --create $(STACK) >/dev/null
 
-.PHONY: help up preview destroy rehearse render status scale repair env test lint format bench pin lock clean
+.PHONY: help up preview drift destroy rehearse render status scale repair env test lint format bench pin lock clean
 
 help: ## List what can be made
 	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
@@ -27,6 +27,9 @@ up: $(VENV)/.ready ## Bring the stack up, and show what runs where
 
 preview: $(VENV)/.ready ## Show what `make up` would change
 	@$(STACKED); pulumi preview --stack $(STACK) --diff $(FLAGS)
+
+drift: $(VENV)/.ready ## Show where the stack is no longer what its settings say; changes nothing, fails on any
+	@$(STACKED); pulumi preview --stack $(STACK) --refresh --expect-no-changes --diff $(FLAGS)
 
 destroy: $(VENV)/.ready ## Take the stack down again
 	@$(STACKED); pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
@@ -63,6 +66,8 @@ lint: $(VENV)/.ready-dev $(VENV)-checkov/.ready ## Check style, types, scripts, 
 	$(BIN)/basedpyright
 	git ls-files '*.sh' .ci/run | xargs $(BIN)/shellcheck -S style
 	git ls-files '*.yaml' '*.yml' | xargs $(BIN)/yamllint --strict
+	"$$($(BIN)/python -m toolchain path actionlint)" -shellcheck $(BIN)/shellcheck -pyflakes ''
+	$(BIN)/zizmor --offline --no-progress --quiet --persona pedantic --strict-collection .github
 	$(BIN)/python -m stacks schema --check
 	$(BIN)/python -m stacks reference --check
 	$(BIN)/python -m stacks matrix --check

@@ -12,4 +12,5 @@ platform = Platform("platform", settings, foundation)
 
 pulumi.export("endpoints", platform.endpoints)
 pulumi.export("gatewayKeys", platform.master_keys)
+pulumi.export("argocdPasswords", platform.argocd_passwords)
 pulumi.export("kubeconfigs", {name: cluster.kubeconfig for name, cluster in foundation.clusters.items()})

@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 from components.cluster.cluster import Cluster
 from components.gitops.application import Destination, Source, Wanted, application, project
 from components.gitops.route import Route
+from stacks.argocd import ArgoCds, Serving
 from stacks.foundation import Foundation
 from stacks.settings import Settings
 
@@ -44,6 +45,9 @@ class Delivery(pulumi.ComponentResource):
         self._settings, self._foundation, self._namespaces = settings, foundation, namespaces
         # Simulated nodes run no Argo CD: a rehearsal shows where pods go, however they come there.
         self._through_git = settings.delivery.through_git and not settings.rehearsal
+        child = pulumi.ResourceOptions(parent=self)
+        wanted = None if settings.rendering else settings.argocd  # it is never rendered itself
+        self.argocds = ArgoCds(f"{name}-argocd", settings, foundation, wanted, child) if wanted else None
         self._ways = {cluster.name: self._way(cluster) for cluster in foundation.clusters.values()}
         self.register_outputs({})
 
@@ -87,12 +91,17 @@ class Delivery(pulumi.ComponentResource):
 
     def argocd(self, cluster: Cluster) -> pulumi.ResourceOptions:
         """For what is said to the Argo CD that serves this cluster."""
-        return pulumi.ResourceOptions(provider=cluster.provider, depends_on=list(cluster.ready))
+        serving = self._serving(cluster)
+        return pulumi.ResourceOptions(provider=serving.home.provider, depends_on=list(serving.ready))
 
     def destination(self, cluster: Cluster) -> Destination:
         """The cluster, as that Argo CD knows it."""
-        del cluster
-        return Destination()
+        return self._serving(cluster).destination
+
+    def _serving(self, cluster: Cluster) -> Serving:
+        if self.argocds is None:
+            return Serving(home=cluster, ready=(), destination=Destination())
+        return self.argocds.serving[cluster.name]
 
     def _way(self, cluster: Cluster) -> Way:
         delivery = self._settings.delivery

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
+from components.gitops.charts import ThirdPartyChart
 from components.gitops.delivery import Delivery
 from components.gitops.settings import ArgoCd
 from components.node.settings import Capacity, Host, Mirror, NodeGroup, SimulatedHost
@@ -38,6 +39,7 @@ _STORE: TypeAdapter[AnyStore] = TypeAdapter(Store)
 _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
 _DELIVERY: TypeAdapter[Delivery] = TypeAdapter(Delivery)
 _ARGOCD: TypeAdapter[ArgoCd | None] = TypeAdapter(ArgoCd | None)
+_CHART: TypeAdapter[ThirdPartyChart] = TypeAdapter(ThirdPartyChart)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
 _MIRROR: TypeAdapter[Mirror] = TypeAdapter(Mirror)
@@ -97,6 +99,7 @@ class Draft:
     gateway: Part[Gateway | None]
     delivery: Part[Delivery]
     argocd: Part[ArgoCd | None]
+    charts: Parts[ThirdPartyChart] | None
     has_argocd: bool
     """However little of it can be read."""
     system: Part[System]
@@ -149,6 +152,7 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         gateway=_part(_GATEWAY, raw.get("gateway", {}), ("gateway",)),
         delivery=_part(_DELIVERY, raw.get("delivery", {}), ("delivery",)),
         argocd=_part(_ARGOCD, raw.get("argocd"), ("argocd",)),
+        charts=_parts(_CHART, raw, "charts"),
         has_argocd=raw.get("argocd") is not None,
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),

@@ -51,10 +51,11 @@ class Engines(pulumi.ComponentResource):
         cluster: Cluster,
         *,
         delivery: Delivery,
+        charts: Sequence[pulumi.Resource],
         synced: Mapping[str, pulumi.Resource],
         opts: pulumi.ResourceOptions,
     ) -> None:
-        """`synced` is what each model waits for, by its name."""
+        """`charts` are those of others, operators among them; `synced` is what each model waits for, by its name."""
         super().__init__("inference:stacks:Engines", name, None, opts)
         self._name, self._settings, self._cluster = name, settings, cluster
         originals = [engine for engine in settings.engines if engine.cluster == cluster.name]
@@ -70,6 +71,7 @@ class Engines(pulumi.ComponentResource):
         inside = self._after(namespace)
         shared = [
             *self._shared(store, inside),
+            *charts,
             *priority_classes(f"{name}-priority", {one.priority for one in engines}, opts=first).values(),
         ]
         origin = registry(name, engines, settings, namespace=NAMESPACE, opts=inside)
@@ -83,7 +85,7 @@ class Engines(pulumi.ComponentResource):
         _tell_of_updates(cluster.name, [engine.name for engine in engines if update[engine.name] == "in-place"])
         _tell_of_memory(cluster.name, engines, models)
         # Where no Argo CD runs, as on simulated nodes, a pod with its resources stands for a chart.
-        charts = [engine for engine in engines if isinstance(engine, Chart) and cluster.operators]
+        as_charts = [engine for engine in engines if isinstance(engine, Chart) and cluster.operators]
         served = {
             engine.name: InferenceService(
                 f"{name}-{engine.name}",
@@ -106,7 +108,7 @@ class Engines(pulumi.ComponentResource):
                 ).merge(delivery.options(cluster, engine.name)),
             )
             for engine in engines
-            if engine not in charts
+            if engine not in as_charts
         }
         delivered = {
             engine.name: delivery.deliver(
@@ -117,9 +119,9 @@ class Engines(pulumi.ComponentResource):
                 scaled=[] if engine.replicas else [engine.name],
             )
             for engine in engines
-            if engine not in charts
+            if engine not in as_charts
         }
-        brought = {engine.name: self._chart(engine, delivery, after=shared) for engine in charts}
+        brought = {engine.name: self._chart(engine, delivery, after=shared) for engine in as_charts}
         self.urls = {engine: service.url for engine, service in (*served.items(), *brought.items())}
         self.checks = [
             self._check(

@@ -14,6 +14,7 @@ from components.storage.settings import MinioStore
 from components.storage.sources import secrets as source_secrets
 from components.workload.spec import Peer, Placement
 from stacks import engines
+from stacks.charts import third_party_charts
 from stacks.delivery import Delivery
 from stacks.engines import Engines
 from stacks.foundation import Foundation
@@ -31,6 +32,8 @@ class Platform(pulumi.ComponentResource):
     """By cluster: URLs of the gateway, the chat page and each engine with its model, and what answers `outside`."""
     master_keys: Mapping[str, pulumi.Output[str]]
     """The gateways' master keys by cluster, secrets."""
+    argocd_passwords: Mapping[str, pulumi.Output[str]]
+    """Of Argo CD's account `admin`, where it may sign in, by cluster; secrets."""
 
     def __init__(
         self, name: str, settings: Settings, foundation: Foundation, opts: pulumi.ResourceOptions | None = None
@@ -49,12 +52,14 @@ class Platform(pulumi.ComponentResource):
         )
         for cluster in foundation.clusters.values():
             here = [engine for engine in settings.deployed if engine.cluster == cluster.name]
+            charts = third_party_charts(settings, cluster, self._delivery, pulumi.ResourceOptions(parent=self))
             served = Engines(
                 cluster.name,
                 settings,
                 foundation,
                 cluster,
                 delivery=self._delivery,
+                charts=list(charts.values()),
                 synced=models.synced if models else {},
                 opts=pulumi.ResourceOptions(parent=self, providers=[cluster.provider]),
             )
@@ -69,7 +74,11 @@ class Platform(pulumi.ComponentResource):
                 keys[cluster.name] = gateway.master_key
             if outside := self._outside(cluster, settings.gateway if here else None):
                 endpoints[cluster.name] = {**endpoints[cluster.name], "outside": outside}
+        argocds = self._delivery.argocds
+        for home, url in argocds.urls.items() if argocds else ():
+            endpoints[home] = {**endpoints[home], "argocd": url}
         self.endpoints, self.master_keys = endpoints, keys
+        self.argocd_passwords = argocds.passwords if argocds else {}
         self.register_outputs({})
 
     def _on(self, cluster: Cluster) -> pulumi.ResourceOptions:

@@ -27,6 +27,9 @@ SECRETS: Mapping[str, Secret] = {
     "huggingFaceToken": Secret(meaning="Token for gated and private models on Hugging Face, sources `hf://`."),
     "ngcApiKey": Secret(meaning="API key for private models in NVIDIA's registry, sources `ngc://`."),
     "mlflowToken": Secret(meaning="Token for MLflow, or the password of `sources.mlflow.username`."),
+    "gitCredential": Secret(meaning="Key or token of `delivery.credential`, with which Argo CD reads the repository."),
+    "argocdSsoSecret": Secret(meaning="Secret of Argo CD's client at the provider of `argocd.sso`."),
+    "argocdNotificationToken": Secret(meaning="Token for `argocd.notifications`: a Slack bot's, or a webhook's."),
     "sourceSecretKey": Secret(meaning="Secret of the user who reads from `sources.s3` (its `accessKey`)."),
 }
 """By configuration key, without `inference:`."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
+from components.gitops.charts import ThirdPartyChart
 from components.gitops.delivery import Delivery
 from components.gitops.settings import ArgoCd
 from components.node.settings import Drivers, Mirror
@@ -47,6 +48,8 @@ class Settings(Section):
     """How engines and the gateway come to their clusters."""
     argocd: ArgoCd | None = None
     """Argo CD; none when not set."""
+    charts: tuple[ThirdPartyChart, ...] = ()
+    """Charts of others in pinned versions: operators of engines, monitoring and the like. Needs `inference:argocd`."""
     k3s: K3s = K3s()
     """Kubernetes on the hosts of the target `onprem`."""
     system: System = System()

@@ -85,8 +85,11 @@ def _described(application: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def argocd(api_server: ApiServer, directory: Path) -> Generator[ArgoCd]:
+def argocd(api_server: ApiServer, directory: Path, *, installed: bool = False) -> Generator[ArgoCd]:
     """Argo CD with the definitions that users get, until the block ends; its logs are in `directory`.
+
+    Where it is `installed` already, as far as that goes without a node that runs anything, definitions and settings
+    are left alone.
 
     It looks at its sources every five seconds. Needs `redis-server` and git on PATH. Raises ToolchainError where Argo
     CD or helm cannot be had.
@@ -103,8 +106,10 @@ def argocd(api_server: ApiServer, directory: Path) -> Generator[ArgoCd]:
     with ExitStack() as stack:
         sockets = Path(stack.enter_context(TemporaryDirectory(prefix="argocd-")))
         environment = _environment(directory, sockets, helm.parent)
-        stack.enter_context(defined(api_server, files))
-        api_server.apply(*_settings())
+        if not installed:
+            stack.enter_context(defined(api_server, files))
+            api_server.apply(*_settings())
+            stack.callback(_clear, api_server)
 
         def run(log: str, *arguments: str) -> None:
             stack.enter_context(running(arguments, api_server, directory / f"{log}.log", **environment))
@@ -125,7 +130,6 @@ def argocd(api_server: ApiServer, directory: Path) -> Generator[ArgoCd]:
         ]
         controller = command("argocd-application-controller", f"--namespace={NAMESPACE}", *found, *quick)
         run("application-controller", *controller)
-        stack.callback(_clear, api_server)
         yield ArgoCd(api_server=api_server)
 
 

@@ -1,6 +1,7 @@
 """Bring the pinned tools, and print the environment they are used in.
 
 python -m toolchain ensure [--group dev] [TOOL ...]
+python -m toolchain path TOOL
 eval "$(python -m toolchain env --stack dev)"
 """
 
@@ -26,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         match options.command:
             case "ensure":
                 bring.ensure(_chosen(options), Network())
+            case "path":
+                print(bring.ensure([catalogue.named(options.tool)], Network(), quiet=True)[0].path)
             case "env":
                 _env(options)
             case "pin":
@@ -52,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     ensure = commands.add_parser("ensure", help="bring tools: PATH, else cache, else official release, else built")
     ensure.add_argument("--group", action="append", choices=GROUPS, default=[], help="by default dev; may be repeated")
     ensure.add_argument("tools", nargs="*", metavar="TOOL", help="only these tools")
+    path = commands.add_parser("path", help="bring one tool, and print where it is")
+    path.add_argument("tool", metavar="TOOL", choices=[tool.name for tool in catalogue.TOOLS])
     env = commands.add_parser("env", help="bring what a stack needs, and print variables for eval")
     env.add_argument("--stack", required=True, help="the stack: Pulumi.STACK.yaml says its target")
     env.add_argument("--tests", action="store_true", help="for tests: with their tools, stand-ins for any target")

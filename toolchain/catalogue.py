@@ -303,6 +303,26 @@ RCLONE = Tool(
     ),
 )
 
+_ACTIONLINT = f"actionlint_{versions.ACTIONLINT}"
+ACTIONLINT = Tool(
+    name="actionlint",
+    version=versions.ACTIONLINT,
+    groups=frozenset({"lint"}),
+    asks=("-version",),
+    fits=Fit(at_least=_numbers(versions.ACTIONLINT), below=(_numbers(versions.ACTIONLINT)[0] + 1,)),
+    release=Release(
+        url=_github("rhysd/actionlint", versions.ACTIONLINT, f"{_ACTIONLINT}_{{os}}_{{arch}}.tar.gz"),
+        checksums=_github("rhysd/actionlint", versions.ACTIONLINT, f"{_ACTIONLINT}_checksums.txt"),
+        member="actionlint",
+    ),
+    source=GoPackage(
+        family="actionlint",
+        package="github.com/rhysd/actionlint/cmd/actionlint",
+        settings=(f"github.com/rhysd/actionlint.version={versions.ACTIONLINT}",),
+        expectation="about 10 s on 2 cores",
+    ),
+)
+
 TOOLS: tuple[Tool, ...] = (
     PULUMI,
     ETCD,
@@ -331,6 +351,7 @@ TOOLS: tuple[Tool, ...] = (
     ARGOCD,
     ARGOCD_DEFINITIONS,
     HELM,
+    ACTIONLINT,
     S5CMD,
     RCLONE,
 )

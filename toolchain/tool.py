@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Group = Literal["deploy", "dev", "tests", "bench"]
-"""deploy: any stack needs it. dev: the embedded control plane does. tests: only tests do. bench: only benchmarks do."""
+Group = Literal["deploy", "dev", "lint", "tests", "bench"]
+"""Who needs it: deploy any stack, dev the embedded control plane, lint, tests and bench only `make` of that name."""
 
-GROUPS: tuple[Group, ...] = ("deploy", "dev", "tests", "bench")
+GROUPS: tuple[Group, ...] = ("deploy", "dev", "lint", "tests", "bench")
 
 
 @dataclass(frozen=True, kw_only=True)

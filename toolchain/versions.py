@@ -53,6 +53,9 @@ ARGOCD_DEFINITIONS = "3.5.1"  # 2026-08-12, what users deploy: https://github.co
 # renovate: datasource=github-releases depName=helm/helm extractVersion=^v(?<version>3\..+)$
 HELM = "3.22.0"  # 2026-09-09, https://github.com/helm/helm/releases
 
+# renovate: datasource=github-releases depName=rhysd/actionlint extractVersion=^v(?<version>.+)$
+ACTIONLINT = "1.7.12"  # 2026-03-30, https://github.com/rhysd/actionlint/releases
+
 # renovate: datasource=golang-version depName=go
 GO = "1.26.0"  # the lowest that the pinned modules ask for, https://go.dev/dl/
 

@@ -11,6 +11,7 @@ from components.engines.engine import Engine, Mode, Protocol, Workload
 from components.engines.image import HttpPath
 from components.node.settings import Architecture
 from components.section import Labels, Name, rule
+from components.values import merged
 
 ChartName = Annotated[
     str,
@@ -112,7 +113,7 @@ class Chart(Engine):
     def placed(self, pods: Mapping[str, Any]) -> Mapping[str, Any]:
         """Its values, with what is told of its pods' placement where the chart looks for it."""
         keys = self.placement_at.split(".") if self.placement_at else []
-        return _merged(self.values, _nested(keys, {"replicaCount": self.replicas, **pods}))
+        return merged(self.values, _nested(keys, {"replicaCount": self.replicas, **pods}))
 
     def workload(self, models: Mapping[Name, str]) -> Workload:
         """What stands for it where no Argo CD runs, as on simulated nodes: a pod with its resources."""
@@ -135,14 +136,3 @@ def _nested(keys: Sequence[str], value: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in reversed(keys):
         value = {key: value}
     return value
-
-
-def _merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(values)
-    for key, value in more.items():
-        given = merged.get(key)
-        if isinstance(given, Mapping) and isinstance(value, Mapping):
-            merged[key] = _merged(cast("Mapping[str, Any]", given), cast("Mapping[str, Any]", value))
-        else:
-            merged[key] = value
-    return merged

@@ -75,8 +75,13 @@ class Chart:
 class Destination:
     """A cluster as Argo CD knows it."""
 
-    server: str = "https://kubernetes.default.svc"
-    """Its API server; the one that Argo CD itself is in, when not said otherwise."""
+    name: str | None = None
+    """What Argo CD calls it; the one that it is in itself when not said otherwise."""
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """As Argo CD takes it."""
+        return {"name": self.name} if self.name else {"server": "https://kubernetes.default.svc"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +120,7 @@ def application(
         spec={
             "project": wanted.project,
             "source": wanted.source.fields,
-            "destination": {"server": wanted.destination.server, "namespace": wanted.namespace},
+            "destination": {**wanted.destination.fields, "namespace": wanted.namespace},
             "syncPolicy": _sync_policy(wanted, hand_over=hand_over),
             **_ignored(wanted.scaled),
         },
@@ -147,7 +152,7 @@ def project(
         metadata={"name": called, "namespace": NAMESPACE},
         spec={
             "sourceRepos": sorted(set(repositories)),
-            "destinations": [{"server": destination.server, "namespace": one} for one in namespaces],
+            "destinations": [{**destination.fields, "namespace": one} for one in namespaces],
             "clusterResourceWhitelist": anything if cluster_wide else [],
             "namespaceResourceWhitelist": anything if everything else ours,
         },

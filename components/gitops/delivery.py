@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from components.gitops.repository import Credential
 from components.section import Section, rule
 
 Repository = Annotated[
@@ -40,6 +41,9 @@ class Delivery(Section):
     """What it follows there."""
     path: Folder | None = Field(default=None, examples=["clusters/home"])
     """Folder with one folder for each application; `clusters/STACK` when not set."""
+    credential: Credential | None = None
+    """How Argo CD gets at the repository; nothing when not set, for one that everybody may read. Its key or token is
+    the secret `gitCredential`."""
     hand_over: bool = False
     """Let go of all objects, so that the next `up` may have the other `mode`: whoever delivers now, Pulumi or Argo CD,
     leaves them as they are when it forgets them."""

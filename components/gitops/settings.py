@@ -43,7 +43,9 @@ class Sso(Section):
     """On the button of the sign-in page."""
     scopes: Annotated[tuple[str, ...], Field(min_length=1)] = ("openid", "profile", "email", "groups")
     """What is asked for at sign-in."""
-    groups: dict[Group, Literal["admin", "readonly"]] = Field(default={}, examples=[{"platform-engineers": "admin"}])
+    groups: dict[Group, Literal["admin", "readonly"]] = Field(
+        default_factory=dict[Group, Literal["admin", "readonly"]], examples=[{"platform-engineers": "admin"}]
+    )
     """What members of the provider's groups may do: everything, or look. The token's claim `groups` names them."""
     others: Literal["nothing", "readonly"] = "nothing"
     """What everybody else may do who can sign in."""
@@ -115,7 +117,9 @@ class ArgoCd(Section):
     """Who is told when something goes wrong; nobody when not set."""
     known_hosts: tuple[KnownHost, ...] = ()
     """Keys of the hosts that Git repositories are on and that are reached over SSH; no others are trusted."""
-    certificates: dict[Host, Certificates] = Field(default={}, examples=[{"git.lan": "-----BEGIN CERTIFICATE-----…"}])
+    certificates: dict[Host, Certificates] = Field(
+        default_factory=dict[Host, Certificates], examples=[{"git.lan": "-----BEGIN CERTIFICATE-----…"}]
+    )
     """By host of a Git repository or chart registry: authorities that its certificate is checked with, in PEM."""
     ports: tuple[Port, ...] = Field(default=(), examples=[[3000, 2222]])
     """Where Git repositories and charts of your own applications are reached, beside 22 and 443."""

@@ -140,6 +140,8 @@ class Mirror(Section):
     """A registry that has the images of every registry, for k3s to ask first."""
     apt: Url | None = Field(default=None, examples=["http://mirror.lan/apt"])
     """Has the vendors' repositories `nvidia-driver`, `nvidia-toolkit` and `amdgpu`, flat, each with its `key.asc`."""
+    charts: Url | None = Field(default=None, examples=["http://mirror.lan/charts"])
+    """A Helm repository that has every chart of `inference:charts`, for Argo CD to ask in the place of all others."""
     k3s: Url | None = Field(default=None, examples=["http://mirror.lan/k3s"])
     """Has `VERSION/k3s`, `k3s-arm64`, `install.sh` and `sha256sum-ARCH.txt`, as k3s's releases."""
 

@@ -40,7 +40,7 @@ class SimulatedNode(pulumi.ComponentResource):
                         "kubernetes.io/arch": shape.capacity.arch,
                     },
                 },
-                "spec": {"taints": [{"key": taint, "value": "true", "effect": "NoSchedule"}] if taint else []},
+                "spec": {"taints": [{"key": taint, "value": "true", "effect": "NoSchedule"}]} if taint else {},
                 "status": {"allocatable": _resources(shape), "capacity": _resources(shape)},
             },
             opts=replaced,

@@ -34,17 +34,16 @@ def network_policy(
     opts: pulumi.ResourceOptions,
 ) -> kubernetes.networking.v1.NetworkPolicy:
     """Pods with these labels may be reached by `clients`, and reach `egress`."""
-    return kubernetes.networking.v1.NetworkPolicy(
-        name,
-        metadata=metadata,
-        spec={
-            "pod_selector": {"match_labels": selector},
-            "policy_types": ["Ingress", "Egress"],
-            "ingress": [ingress_rule(peer) for peer in clients],
-            "egress": [egress_rule(peer) for peer in egress],
-        },
-        opts=opts,
-    )
+    spec: kubernetes.networking.v1.NetworkPolicySpecArgsDict = {
+        "pod_selector": {"match_labels": selector},
+        "policy_types": ["Ingress", "Egress"],
+    }
+    # The API server forgets empty lists, and a refresh would find them gone.
+    if clients:
+        spec["ingress"] = [ingress_rule(peer) for peer in clients]
+    if egress:
+        spec["egress"] = [egress_rule(peer) for peer in egress]
+    return kubernetes.networking.v1.NetworkPolicy(name, metadata=metadata, spec=spec, opts=opts)
 
 
 def service(

@@ -46,6 +46,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     store.has_versions_to_copy,
     delivery.has_argo_cd,
     delivery.charts_have_argo_cd,
+    delivery.third_party_charts_are_whole,
     delivery.argo_cd_is_in_a_cluster,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,

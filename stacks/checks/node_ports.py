@@ -17,6 +17,8 @@ def are_unique(draft: Draft) -> Iterator[Problem]:
     for what, port in gateway.node_ports.items() if gateway else ():
         if draft.gateway.knows(what):
             yield from _twice(first, ("gateway", what, "nodePort"), port)
+    if draft.argocd.value and draft.argocd.value.node_port and draft.argocd.knows("nodePort"):
+        yield from _twice(first, ("argocd", "nodePort"), draft.argocd.value.node_port)
     home = draft.home(store) if isinstance(store, MinioStore) else None
     used = {engine.cluster for _, engine in readable(draft.engines, "cluster")}
     if isinstance(store, MinioStore) and store.node_port and home and home.name in used:

@@ -4,7 +4,6 @@ import copy
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,10 +80,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The dev stack, delivered by Pulumi, and an Argo CD that has nothing to do."""
     assert shutil.which("redis-server"), "get it with: apt-get install redis-server"
     deployment = Deployment(state=tmp_path_factory.mktemp("state"))
-    deployment.create(stack_settings("dev"))
+    deployment.create({**stack_settings("dev"), "argocd": {}})
     try:
         deployment.up()
-        with suppress(KubectlError), argocd(deployment.api_server(), tmp_path_factory.mktemp("argocd")) as argo:
+        with argocd(deployment.api_server(), tmp_path_factory.mktemp("argocd"), installed=True) as argo:
             yield Desk(deployment=deployment, git=repository(tmp_path_factory.mktemp("git")), argo=argo)
     finally:
         deployment.destroy()
@@ -160,8 +159,8 @@ def test_destroying_it_while_argo_cd_delivers_leaves_nothing(desk: Desk) -> None
     desk.deployment.up()
     desk.deliver(desk.through_git())
     desk.synced()
-    kept = [one for one in desk.deployment.resources() if one["type"].startswith("kubernetes:argoproj.io")]
-    assert len(kept) == len(APPLICATIONS) + 1
+    kept = [one for one in desk.deployment.resources() if one["type"].endswith(":Application") and one["custom"]]
+    assert len(kept) == len(APPLICATIONS)
     desk.deployment.destroy()
     assert desk.deployment.resources() == []
 

@@ -33,7 +33,7 @@ def test_what_was_brought_comes_first_on_path_and_the_users_own_path_stays(machi
 
 
 def test_only_tests_get_the_tools_that_only_tests_need(machine: Machine) -> None:
-    programs = [tool for tool in TOOLS if tool.groups - {"bench"} and isinstance(tool.source, GoPackage)]
+    programs = [tool for tool in TOOLS if tool.groups - {"bench", "lint"} and isinstance(tool.source, GoPackage)]
     wanted = {str(machine.installed(tool).parent) for tool in programs}
 
     assert not wanted <= {*environment(stack="dev")["PATH"].split(os.pathsep)}

@@ -16,6 +16,7 @@ from toolchain.tool import PLATFORMS, Files, GoPackage, Release, Tool
 
 REPOSITORY = Path(__file__).parents[2]
 MODULE_VERSIONS = {
+    "actionlint": f"github.com/rhysd/actionlint v{versions.ACTIONLINT}",
     "pulumi": f"github.com/pulumi/pulumi/pkg/v3 v{versions.PULUMI}",
     "etcd": f"go.etcd.io/etcd/server/v3 v{versions.ETCD}",
     "kube": f"k8s.io/kubernetes v{versions.KUBERNETES}",
@@ -149,7 +150,7 @@ def test_pin_changes_nothing_when_one_publisher_cannot_be_asked(
     said = capsys.readouterr().err
     assert re.search(r"^kubectl 1\.36\.3 .* answered 404", said, re.MULTILINE)
     assert re.search(r"^etcd 3\.7\.3 +4 checksums$", said, re.MULTILINE)
-    assert "1 of 19 could not be pinned; checksums.lock was not changed." in said
+    assert "1 of 20 could not be pinned; checksums.lock was not changed." in said
     assert checksums.LOCK.read_text() == "# empty\n"
 
 

@@ -33,6 +33,18 @@ def test_a_tool_on_path_that_fits_is_used_and_nothing_is_downloaded(
     assert machine.server.asked == []
 
 
+def test_one_tool_is_brought_and_its_path_is_all_that_is_printed(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.server.publish(KWOK, program("kwok version v0.8.0"))
+
+    assert machine.run("path", "kwok") == 0
+
+    said = capsys.readouterr()
+    assert said.out == f"{machine.installed(KWOK)}\n"
+    assert "official release" in said.err
+
+
 def test_a_tool_on_path_of_the_wrong_version_is_not_used(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     put_program(machine.bin / "kwok", "kwok version v0.7.0")
     machine.server.publish(KWOK, program("kwok version v0.8.0"))

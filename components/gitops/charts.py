@@ -1,0 +1,111 @@
+"""Charts of others that engines and the platform need: each an Application with a pinned version."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import Field
+
+from components.gitops.versions import (
+    CERT_MANAGER,
+    CLOUDNATIVE_PG,
+    KEDA,
+    KSERVE,
+    KUBE_PROMETHEUS_STACK,
+    KUBERAY,
+    LEADER_WORKER_SET,
+    PROMETHEUS_ADAPTER,
+)
+from components.section import Name, Section
+
+ThirdParty = Literal[
+    "cert-manager",
+    "cloudnative-pg",
+    "keda",
+    "kserve",
+    "kserve-crd",
+    "kube-prometheus-stack",
+    "kuberay",
+    "leader-worker-set",
+    "prometheus-adapter",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A chart as its publisher offers it."""
+
+    repository: str
+    chart: str
+    version: str
+    namespace: str
+    """Where it is installed."""
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What differs from the publisher's choice."""
+    after: Sequence[ThirdParty] = ()
+    """What must be there before it."""
+
+
+PUBLISHED: Mapping[ThirdParty, Published] = {
+    "cert-manager": Published(
+        repository="quay.io/jetstack/charts",
+        chart="cert-manager",
+        version=CERT_MANAGER,
+        namespace="cert-manager",
+        values={"crds": {"enabled": True}},
+    ),
+    "cloudnative-pg": Published(
+        repository="https://cloudnative-pg.github.io/charts",
+        chart="cloudnative-pg",
+        version=CLOUDNATIVE_PG,
+        namespace="cnpg-system",
+    ),
+    "keda": Published(repository="https://kedacore.github.io/charts", chart="keda", version=KEDA, namespace="keda"),
+    "kserve-crd": Published(repository="ghcr.io/kserve/charts", chart="kserve-crd", version=KSERVE, namespace="kserve"),
+    "kserve": Published(
+        repository="ghcr.io/kserve/charts",
+        chart="kserve-resources",
+        version=KSERVE,
+        namespace="kserve",
+        values={"kserve": {"controller": {"deploymentMode": "Standard"}}},
+        after=("kserve-crd", "cert-manager"),
+    ),
+    "kube-prometheus-stack": Published(
+        repository="https://prometheus-community.github.io/helm-charts",
+        chart="kube-prometheus-stack",
+        version=KUBE_PROMETHEUS_STACK,
+        namespace="monitoring",
+    ),
+    "kuberay": Published(
+        repository="https://ray-project.github.io/kuberay-helm",
+        chart="kuberay-operator",
+        version=KUBERAY,
+        namespace="kuberay-system",
+    ),
+    "leader-worker-set": Published(
+        repository="registry.k8s.io/lws/charts", chart="lws", version=LEADER_WORKER_SET, namespace="lws-system"
+    ),
+    "prometheus-adapter": Published(
+        repository="https://prometheus-community.github.io/helm-charts",
+        chart="prometheus-adapter",
+        version=PROMETHEUS_ADAPTER,
+        namespace="monitoring",
+        after=("kube-prometheus-stack",),
+    ),
+}
+
+
+class ThirdPartyChart(Section):
+    """A chart of somebody else's, in every cluster or in one."""
+
+    name: ThirdParty
+    """Which: an operator, or a part of the platform."""
+    cluster: Name | None = None
+    """One of `clusters`; all of them when not set."""
+    values: dict[str, Any] = Field(default_factory=dict[str, Any], examples=[{"replicaCount": 2}])
+    """What the chart is told, over what we tell it. Nothing secret: charts take the name of a Secret for that."""
+
+    @property
+    def published(self) -> Published:
+        """Where it comes from."""
+        return PUBLISHED[self.name]

@@ -1,0 +1,1 @@
+"""What CI says about stacks: a comment on a pull request, a summary of a run, an issue about drift."""

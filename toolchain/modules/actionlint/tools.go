@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package tools names the commands that toolchain/build.py builds from this module; it is never built itself.
+package tools
+
+import (
+	_ "github.com/rhysd/actionlint/cmd/actionlint"
+)
