@@ -45,15 +45,16 @@ class ArgoCdService(pulumi.ComponentResource):
         definitions: Sequence[Mapping[str, Any]],
         quota: Quota,
         taints: Sequence[str] = (),
+        repositories: Sequence[str] = (),
         sso_secret: pulumi.Input[str] | None = None,
         notification_token: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make it.
 
-        `definitions` are its CustomResourceDefinitions, `taints` those that its pods tolerate; `sso_secret` is that of
-        the client at the SSO provider, `notification_token` Slack's, or what a webhook is shown. Raises ValueError for
-        what is missing.
+        `definitions` are its CustomResourceDefinitions, `taints` those that its pods tolerate, `repositories` URLs
+        of Git and charts, whose ports are opened; `sso_secret` is that of the client at the SSO provider,
+        `notification_token` Slack's, or what a webhook is shown. Raises ValueError for what is missing.
         """
         super().__init__("inference:gitops:ArgoCd", name, None, opts)
         _check(settings, definitions, sso_secret=sso_secret, notification_token=notification_token)
@@ -74,7 +75,7 @@ class ArgoCdService(pulumi.ComponentResource):
             *self._secrets(sso_secret, notification_token),
             self._default_project(),
         ]
-        running = [self._run(part, before) for part in parts(settings, taints=taints)]
+        running = [self._run(part, before) for part in parts(settings, taints=taints, repositories=repositories)]
         self.ready = (*defined, *running)
         self.url = None if settings.availability == "core" else f"https://argocd-server.{NAMESPACE}:{SERVER_PORT}"
         self.register_outputs({"url": self.url})

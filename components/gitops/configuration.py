@@ -29,14 +29,21 @@ _NEVER_IN_GIT = (
 )
 """What the cluster makes itself, and often: neither watched nor shown."""
 _EVENTS: Mapping[Event, tuple[str, str]] = {
-    "sync-failed": ("app.status.operationState.phase in ['Error', 'Failed']", "could not be applied"),
-    "degraded": ("app.status.health.status == 'Degraded'", "is degraded"),
+    "sync-failed": ("app.status?.operationState?.phase in ['Error', 'Failed']", "could not be applied"),
+    "degraded": ("app.status?.health?.status == 'Degraded'", "is degraded"),
     "synced": (
-        "app.status.operationState.phase in ['Succeeded'] and app.status.health.status == 'Healthy'",
+        "app.status?.operationState?.phase == 'Succeeded' and app.status?.health?.status == 'Healthy'",
         "is applied and healthy",
     ),
 }
 """When it is told, and what."""
+_WHY = (
+    "{{$why := .app.status.operationState.message}}"
+    "{{with .app.status.operationState.syncResult}}{{range .resources}}"
+    '{{if eq .status "SyncFailed"}}{{$why = printf "%s; %s %s: %s" $why .kind .name .message}}{{end}}'
+    "{{end}}{{end}}"
+)
+"""What Argo CD says of the whole, and of each object that it could not apply. Some have no status."""
 
 
 def config_maps(settings: ArgoCd, *, notification_token: bool) -> dict[str, dict[str, str]]:
@@ -119,15 +126,14 @@ def _notifications(notifications: Notifications, url: str | None, *, token: bool
 
 
 def _template(event: Event, what: str, service: str) -> dict[str, Any]:
+    why = _WHY if event == "sync-failed" else '{{$why := ""}}'
     link = "{{if .context.argocdUrl}} {{.context.argocdUrl}}/applications/{{.app.metadata.name}}{{end}}"
-    why = "{{if .app.status.operationState}}: {{.app.status.operationState.message}}{{end}}"
-    message = f"Application {{{{.app.metadata.name}}}} {what}{why if event == 'sync-failed' else ''}{link}"
     if service == "slack":
-        return {"message": message}
+        said = "{{if $why}}: {{$why}}{{end}}"
+        return {"message": f"{why}Application {{{{.app.metadata.name}}}} {what}{said}{link}"}
     # toJson quotes: what Argo CD says may hold quotation marks itself.
-    said = "{{.app.status.operationState.message | toJson}}" if event == "sync-failed" else '""'
-    body = f'{{"application": {{{{.app.metadata.name | toJson}}}}, "event": "{event}", "message": {said}}}'
-    return {"webhook": {"webhook": {"method": "POST", "body": body}}}
+    said = '{"application": {{.app.metadata.name | toJson}}, "event": "EVENT", "message": {{$why | toJson}}}'
+    return {"webhook": {"webhook": {"method": "POST", "body": why + said.replace("EVENT", event)}}}
 
 
 def _word(value: bool) -> str:

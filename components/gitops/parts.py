@@ -25,11 +25,12 @@ class Part:
     access: Access | None = None
 
 
-def parts(settings: ArgoCd, *, taints: Sequence[str]) -> list[Part]:
-    """All that these settings ask for; the cache first."""
+def parts(settings: ArgoCd, *, taints: Sequence[str], repositories: Sequence[str]) -> list[Part]:
+    """All that these settings ask for; the cache first. `repositories` are URLs that will be fetched from."""
     lost = LOST_NODE_SECONDS if settings.availability == "ha" else None
     placement = Placement(taints=tuple(taints), lost_node_seconds=lost)
-    return [_redis(settings, placement), *(_part(program, placement) for program in programs(settings))]
+    asked = programs(settings, repositories=repositories)
+    return [_redis(settings, placement), *(_part(program, placement) for program in asked)]
 
 
 def _part(program: Program, placement: Placement) -> Part:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.gitops.access import APPLICATION_SETS, CONTROLLER, NOTIFICATIONS, SERVER, Access
+from components.gitops.repository import port_of
 from components.gitops.settings import ArgoCd, WebhookNotifications
 from components.workload.pod import labels
 from components.workload.spec import ConfigFiles, Health, ImageUser, NodePort, Peer, Resources, Scratch, Volume
@@ -44,9 +45,9 @@ class Program:
     user: ImageUser | None = None
 
 
-def programs(settings: ArgoCd) -> list[Program]:
-    """Those that these settings ask for."""
-    asked = [_repo_server(settings), _controller(settings), _application_sets(settings)]
+def programs(settings: ArgoCd, *, repositories: Sequence[str] = ()) -> list[Program]:
+    """Those that these settings ask for; `repositories` are URLs that will be fetched from."""
+    asked = [_repo_server(settings, repositories), _controller(settings), _application_sets(settings)]
     if settings.availability != "core":
         asked.append(_server(settings))
     if settings.notifications:
@@ -87,7 +88,7 @@ def _controller(settings: ArgoCd) -> Program:
     )
 
 
-def _repo_server(settings: ArgoCd) -> Program:
+def _repo_server(settings: ArgoCd, repositories: Sequence[str]) -> Program:
     helm = "/tmp/helm"
     clients = [
         ("argocd-application-controller", "application-controller"),
@@ -102,7 +103,7 @@ def _repo_server(settings: ArgoCd) -> Program:
         health=Health(path="/healthz?full=true", ready_path="/healthz", port=8084),
         ports={"server": REPO_PORT, "metrics": 8084},
         clients=[peer(name, part, REPO_PORT) for name, part in clients],
-        egress=_outside(settings, 22, 443),
+        egress=_outside(settings, 22, 443, *map(port_of, repositories)),
         env={
             "ARGOCD_RECONCILIATION_TIMEOUT": f"{settings.refresh_seconds}s",
             "HELM_CACHEHOME": helm,
@@ -136,7 +137,7 @@ def _server(settings: ArgoCd) -> Program:
         health=Health(path="/healthz?full=true", ready_path="/healthz", port=SERVER_PORT, tls=True),
         ports={"https": SERVER_PORT, "metrics": 8083},
         node_ports={"https": settings.node_port} if settings.node_port else {},
-        egress=[*API_SERVER, _repo_peer(), *(_outside(settings) if settings.sso else [])],
+        egress=[*API_SERVER, _repo_peer(), *_at([settings.sso.issuer] if settings.sso else [])],
         access=SERVER,
         env={"ARGOCD_API_SERVER_REPLICAS": str(replicas)},
         mounts={"/app/config/ssh": "ssh"},
@@ -170,21 +171,16 @@ def _notifications(settings: ArgoCd) -> Program:
         resources=settings.resources.notifications,
         health=Health(port=9001),
         ports={"metrics": 9001},
-        egress=[*API_SERVER, _repo_peer(), *_outside_of(told)],
+        egress=[*API_SERVER, _repo_peer(), *_at([told.url] if isinstance(told, WebhookNotifications) else [])],
         access=NOTIFICATIONS,
         cached=False,
         one_at_a_time=True,
     )
 
 
-def _outside_of(told: object) -> list[Peer]:
-    """Where a webhook is; Slack is at 443, like Kubernetes' API."""
-    if not isinstance(told, WebhookNotifications):
-        return []
-    scheme, _, rest = told.url.partition("://")
-    _, _, port = rest.partition("/")[0].partition(":")
-    number = int(port) if port else {"http": 80, "https": 443}[scheme]
-    return [] if number in {peer.port for peer in API_SERVER} else [Peer(port=number)]
+def _at(urls: Sequence[str]) -> list[Peer]:
+    """Where these are, beside what is open for Kubernetes' API anyway."""
+    return [Peer(port=port) for port in sorted({*map(port_of, urls)} - {one.port for one in API_SERVER})]
 
 
 def _replicas(settings: ArgoCd) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -40,7 +41,17 @@ class GithubApp(Section):
     """API of an own GitHub Enterprise Server; github.com when not set."""
 
 
+_PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418, "oci": 443}
+
 Credential = Annotated[SshKey | Token | GithubApp, Field(discriminator="kind")]
+
+
+def port_of(url: str) -> int:
+    """Where a repository, registry or provider is connected to: `git@git.lan:a.git` is SSH, at 22."""
+    if "://" not in url:
+        return _PORTS["ssh"]
+    address = urlsplit(url)
+    return address.port or _PORTS[address.scheme]
 
 
 def repository_secret(

@@ -122,7 +122,7 @@ class ArgoCd(Section):
     )
     """By host of a Git repository or chart registry: authorities that its certificate is checked with, in PEM."""
     ports: tuple[Port, ...] = Field(default=(), examples=[[3000, 2222]])
-    """Where Git repositories, charts and the SSO provider are reached, beside 22 and 443."""
+    """Where Git repositories and charts of your own applications are reached, beside 22 and 443."""
     refresh_seconds: PositiveInt = 180
     """How often Git is looked at."""
     resources: ArgoCdResources = ArgoCdResources()

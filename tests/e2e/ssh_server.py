@@ -1,4 +1,4 @@
-"""A real OpenSSH server on loopback, for the user who runs the tests."""
+"""A real OpenSSH server, for the user who runs the tests."""
 
 import getpass
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+LOOPBACK = "127.0.0.1"
 _SECONDS_TO_START = 10
 _PRIVILEGE_SEPARATION = Path("/run/sshd")
 """Compiled into Debian's sshd; it must be there when root runs it."""
@@ -36,13 +37,13 @@ PASSWORD = "opens-the-key"
 
 
 @contextmanager
-def serving(directory: Path) -> Generator[SshServer]:
-    """Run one with keys of its own; skips where that cannot be done."""
+def serving(directory: Path, address: str = LOOPBACK) -> Generator[SshServer]:
+    """Run one with keys of its own at this address; skips where that cannot be done."""
     program = shutil.which("sshd", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
     if program is None:
         pytest.skip("no sshd here; get it with: apt-get install openssh-server")
     server = SshServer(
-        port=free_port(),
+        port=free_port(address),
         user=getpass.getuser(),
         host_key=_made(directory / "host").with_suffix(".pub").read_text().strip(),
         private_key=_made(directory / "user"),
@@ -52,7 +53,7 @@ def serving(directory: Path) -> Generator[SshServer]:
     let_in = (server.private_key.with_suffix(".pub"), server.encrypted_key.with_suffix(".pub"))
     (directory / "authorized").write_text("".join(path.read_text() for path in let_in))
     (directory / "config").write_text(
-        f"Port {server.port}\nListenAddress 127.0.0.1\nHostKey {directory}/host\nPidFile none\nStrictModes no\n"
+        f"Port {server.port}\nListenAddress {address}\nHostKey {directory}/host\nPidFile none\nStrictModes no\n"
         f"AuthorizedKeysFile {directory}/authorized\nPasswordAuthentication no\nUsePAM no\nPermitRootLogin yes\n"
         "AcceptEnv ACCEPTED PULUMI_COMMAND_STDOUT\nSubsystem sftp internal-sftp\nMaxStartups 100\n"
     )
@@ -61,7 +62,7 @@ def serving(directory: Path) -> Generator[SshServer]:
     log = (directory / "log").open("wb")
     process = subprocess.Popen([program, "-D", "-e", "-f", str(directory / "config")], stdout=log, stderr=log)
     try:
-        _await(server.port, process, directory / "log")
+        _await(address, server.port, process, directory / "log")
         yield server
     finally:
         process.terminate()
@@ -69,9 +70,9 @@ def serving(directory: Path) -> Generator[SshServer]:
         log.close()
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def free_port(address: str = LOOPBACK) -> int:
+    """A port of this address that nobody listens on."""
+    with socket.create_server((address, 0)) as listener:
         return listener.getsockname()[1]
 
 
@@ -81,11 +82,11 @@ def _made(path: Path, *, password: str = "") -> Path:
     return path
 
 
-def _await(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _await(address: str, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     until = time.monotonic() + _SECONDS_TO_START
     while process.poll() is None and time.monotonic() < until:
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
+            socket.create_connection((address, port)).close()
             return
         except ConnectionRefusedError:
             time.sleep(0.02)

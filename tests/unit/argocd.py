@@ -36,6 +36,7 @@ def argocd(
     monkeypatch: pytest.MonkeyPatch,
     *,
     taints: tuple[str, ...] = (),
+    repositories: Sequence[str] = (),
     secrets: Mapping[str, str] | None = None,
     definitions: Sequence[Mapping[str, Any]] | None = None,
     **settings: Any,
@@ -51,6 +52,7 @@ def argocd(
             definitions=definitions or small,
             quota=Quota(),
             taints=taints,
+            repositories=repositories,
             opts=pulumi.ResourceOptions(providers=[provider]),
             **{key: pulumi.Output.secret(value) for key, value in (secrets or {}).items()},
         )

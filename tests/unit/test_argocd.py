@@ -129,6 +129,22 @@ def test_slack_hears_of_what_failed_and_of_nothing_else(monkeypatch: pytest.Monk
     assert found(made, "Secret", "argocd-notifications-secret")["stringData"] == {"token": "xoxb"}
 
 
+@pytest.mark.parametrize(
+    ("url", "ports"),
+    [("https://alerts.lan/argocd", {443, 6443}), ("http://alerts.lan:9000/argocd", {443, 6443, 9000})],
+)
+def test_a_webhook_is_reached_where_it_is_and_sees_a_token_only_if_there_is_one(
+    url: str, ports: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = argocd(monkeypatch, notifications={"kind": "webhook", "url": url})
+    rules = found(made, "NetworkPolicy", "argocd-notifications-controller")["spec"]["egress"]
+    assert {rule["ports"][0]["port"] for rule in rules if "to" not in rule} == ports
+    data = found(made, "ConfigMap", "argocd-notifications-cm")["data"]
+    service = json.loads(data["service.webhook.webhook"])
+    assert service["url"] == url
+    assert [header["name"] for header in service["headers"]] == ["Content-Type"]
+
+
 def test_argo_cd_finds_every_config_map_and_secret_that_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     made = argocd(monkeypatch, secrets={"notification_token": "x"}, notifications={"kind": "webhook", "url": URL})
     for one in manifests(made):
@@ -164,6 +180,34 @@ def test_repositories_are_fetched_at_the_ports_that_settings_name_and_the_cache_
     cache = found(made, "NetworkPolicy", "argocd-redis")["spec"]
     assert "Egress" in cache["policyTypes"]
     assert "egress" not in cache
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("https://git.lan/a", 443),
+        ("https://git.lan:3000/a", 3000),
+        ("http://git.lan/a", 80),
+        ("git@git.lan:org/a.git", 22),
+        ("ssh://git@git.lan:2222/org/a.git", 2222),
+        ("ssh://git@[fd00::20]/org/a.git", 22),
+        ("oci://registry.lan:5000/charts", 5000),
+    ],
+)
+def test_what_is_fetched_from_anyway_need_not_be_named_as_a_port(
+    url: str, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = argocd(monkeypatch, repositories=[url])
+    rules = found(made, "NetworkPolicy", "argocd-repo-server")["spec"]["egress"]
+    assert sorted(rule["ports"][0]["port"] for rule in rules if "to" not in rule) == sorted({22, 443, port})
+
+
+def test_the_page_reaches_the_provider_that_people_sign_in_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    sso = {**SSO, "issuer": "https://login.lan:8443/realms/platform"}
+    made = argocd(monkeypatch, secrets={"sso_secret": "client-secret"}, url=URL, sso=sso)
+    for name, reaches in (("server", True), ("repo-server", False)):
+        rules = found(made, "NetworkPolicy", f"argocd-{name}")["spec"]["egress"]
+        assert (8443 in {rule["ports"][0]["port"] for rule in rules}) == reaches
 
 
 def test_the_cache_and_the_repo_server_answer_argo_cds_own_parts_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,9 @@ def test_checkov_finds_no_failed_check_without_a_reason_beside_it(
 def test_argo_cd_fails_no_check_without_a_reason_beside_it(
     availability: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = {} if availability == "core" else {"notifications": {"kind": "webhook", "url": "https://alerts.lan/argocd"}}
+    told: dict[str, Any] = (
+        {} if availability == "core" else {"notifications": {"kind": "webhook", "url": "https://alerts.lan/argocd"}}
+    )
     report = checked(argocd(monkeypatch, availability=availability, **told), tmp_path)
     assert report["summary"]["passed"] > 300
     assert failures(report) == set()
