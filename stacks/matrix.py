@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.engines import ENGINES
+from components.engines.chart import Chart
 from components.engines.engine import Engine
 from components.engines.operator import OperatorEngine
 from stacks.reference import Generated
@@ -50,11 +51,17 @@ def _row(engine: type[Engine]) -> tuple[str, ...]:
         f"`{kind}`",
         _machines(engine),
         "as `protocol` says" if "protocol" in fields else PROTOCOLS[engine.PROTOCOL],
-        "streamed, or from the node" if "loading" in fields else "from the node",
+        _weights(fields),
         "yes" if "adapters" in fields else "",
         _scaled(engine),
         SHOWN[kind],
     )
+
+
+def _weights(fields: Mapping[str, object]) -> str:
+    if "values" in fields:
+        return "as its values say"
+    return "streamed, or from the node" if "loading" in fields else "from the node"
 
 
 def _machines(engine: type[Engine]) -> str:
@@ -69,6 +76,8 @@ def _scaled(engine: type[Engine]) -> str:
     """What may decide how many replicas there are; a schedule goes down to none."""
     if issubclass(engine, OperatorEngine):
         return "what its operator sees"
+    if issubclass(engine, Chart):
+        return "what its values say"
     return ", ".join((*engine.SIGNALS, "schedule to 0"))
 
 

@@ -46,6 +46,20 @@ class Published:
     """What must be there before it."""
 
 
+_OF_A_POD = {"overrides": {"namespace": {"resource": "namespace"}, "pod": {"resource": "pod"}}}
+SIGNAL_RULES = [
+    {
+        "seriesQuery": '{__name__=~"vllm:num_requests_waiting|llamacpp:requests_deferred",namespace!="",pod!=""}',
+        "resources": _OF_A_POD,
+        "metricsQuery": "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)",
+    },
+    {
+        "seriesQuery": 'vllm:kv_cache_usage_perc{namespace!="",pod!=""}',
+        "resources": _OF_A_POD,
+        "metricsQuery": "avg(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)",
+    },
+]
+"""What engines tell of themselves, for autoscalers."""
 PUBLISHED: Mapping[ThirdParty, Published] = {
     "cert-manager": Published(
         repository="quay.io/jetstack/charts",
@@ -90,6 +104,10 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
         chart="prometheus-adapter",
         version=PROMETHEUS_ADAPTER,
         namespace="monitoring",
+        values={
+            "prometheus": {"url": "http://kube-prometheus-stack-prometheus.monitoring.svc", "port": 9090},
+            "rules": {"custom": SIGNAL_RULES},
+        },
         after=("kube-prometheus-stack",),
     ),
 }
