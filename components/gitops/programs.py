@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.gitops.access import APPLICATION_SETS, CONTROLLER, NOTIFICATIONS, SERVER, Access
-from components.gitops.repository import port_of
+from components.gitops.repository import ports_of
 from components.gitops.settings import ArgoCd, WebhookNotifications
 from components.workload.pod import labels
 from components.workload.spec import ConfigFiles, Health, ImageUser, NodePort, Peer, Resources, Scratch, Volume
@@ -103,7 +103,7 @@ def _repo_server(settings: ArgoCd, repositories: Sequence[str]) -> Program:
         health=Health(path="/healthz?full=true", ready_path="/healthz", port=8084),
         ports={"server": REPO_PORT, "metrics": 8084},
         clients=[peer(name, part, REPO_PORT) for name, part in clients],
-        egress=_outside(settings, 22, 443, *map(port_of, repositories)),
+        egress=_outside(settings, 22, 443, *ports_of(repositories)),
         env={
             "ARGOCD_RECONCILIATION_TIMEOUT": f"{settings.refresh_seconds}s",
             "HELM_CACHEHOME": helm,
@@ -180,7 +180,7 @@ def _notifications(settings: ArgoCd) -> Program:
 
 def _at(urls: Sequence[str]) -> list[Peer]:
     """Where these are, beside what is open for Kubernetes' API anyway."""
-    return [Peer(port=port) for port in sorted({*map(port_of, urls)} - {one.port for one in API_SERVER})]
+    return [Peer(port=port) for port in sorted(ports_of(urls) - {one.port for one in API_SERVER})]
 
 
 def _replicas(settings: ArgoCd) -> int:

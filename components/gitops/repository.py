@@ -1,6 +1,6 @@
 """How Argo CD gets at a repository: the Secret that it finds by a label."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -46,12 +46,10 @@ _PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418, "oci": 443}
 Credential = Annotated[SshKey | Token | GithubApp, Field(discriminator="kind")]
 
 
-def port_of(url: str) -> int:
-    """Where a repository, registry or provider is connected to: `git@git.lan:a.git` is SSH, at 22."""
-    if "://" not in url:
-        return _PORTS["ssh"]
-    address = urlsplit(url)
-    return address.port or _PORTS[address.scheme]
+def ports_of(urls: Iterable[str]) -> set[int]:
+    """Where repositories, registries or providers are connected to: `git@git.lan:a.git` at 22, a file nowhere."""
+    addresses = [urlsplit(url if "://" in url else "ssh://") for url in urls]
+    return {port for one in addresses if (port := one.port or _PORTS.get(one.scheme))}
 
 
 def repository_secret(

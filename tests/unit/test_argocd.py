@@ -192,6 +192,7 @@ def test_repositories_are_fetched_at_the_ports_that_settings_name_and_the_cache_
         ("ssh://git@git.lan:2222/org/a.git", 2222),
         ("ssh://git@[fd00::20]/org/a.git", 22),
         ("oci://registry.lan:5000/charts", 5000),
+        ("file:///srv/git/a", 443),
     ],
 )
 def test_what_is_fetched_from_anyway_need_not_be_named_as_a_port(
