@@ -11,6 +11,7 @@ import yaml
 
 from components.accelerators import AcceleratorRequest
 from components.cluster.cluster import Cluster
+from components.engines.chart import Chart
 from components.gitops.application import Destination
 from components.gitops.argocd import ArgoCdService
 from components.gitops.programs import NAMESPACE
@@ -70,6 +71,7 @@ class ArgoCds(pulumi.ComponentResource):
             self._wanted,
             definitions=found,
             quota=self._settings.quota,
+            repositories=_repositories(self._settings),
             taints=home.settings.tolerated(AcceleratorRequest(), {}),
             sso_secret=secret("argocdSsoSecret", self._settings) if self._wanted.sso else None,
             notification_token=self._notification_token(),
@@ -103,6 +105,14 @@ class ArgoCds(pulumi.ComponentResource):
 
     def _beside(self, home: Cluster, service: ArgoCdService) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, provider=home.provider, depends_on=list(service.ready))
+
+
+def _repositories(settings: Settings) -> Sequence[str]:
+    """Everything that is fetched: its ports are to be open."""
+    git = settings.delivery.repository
+    charts = [settings.mirror.charts or one.published.repository for one in settings.charts]
+    own = [engine.repository for engine in settings.engines if isinstance(engine, Chart)]
+    return [*([git] if git else []), *charts, *own]
 
 
 def _definitions() -> Sequence[Mapping[str, Any]]:

@@ -25,8 +25,8 @@ ChartVersion = Annotated[
 ]
 ChartRepository = Annotated[
     str,
-    StringConstraints(pattern=r"^(https?://|oci://)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$"),
-    rule("a chart repository, or a registry that has charts", example="https://charts.example.com"),
+    StringConstraints(pattern=r"^(https?|oci)://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$"),
+    rule("the URL of a chart repository: https://…, or oci://… for a registry", example="https://charts.example.com"),
 ]
 ValuesPath = Annotated[
     str,

@@ -54,7 +54,7 @@ class Chart:
     """A Helm chart."""
 
     repository: str
-    """Where it is published: `https://…`, or a registry without a scheme."""
+    """Where it is published: `https://…`, or `oci://…` for a registry."""
     name: str
     version: str
     release: str
@@ -64,7 +64,7 @@ class Chart:
     def fields(self) -> Mapping[str, Any]:
         """As Argo CD takes it."""
         return {
-            "repoURL": self.repository,
+            "repoURL": chart_repository(self.repository),
             "chart": self.name,
             "targetRevision": self.version,
             "helm": {"releaseName": self.release, "valuesObject": dict(self.values)},
@@ -151,13 +151,18 @@ def project(
         kind="AppProject",
         metadata={"name": called, "namespace": NAMESPACE},
         spec={
-            "sourceRepos": sorted(set(repositories)),
+            "sourceRepos": sorted({chart_repository(one) for one in repositories}),
             "destinations": [{**destination.fields, "namespace": one} for one in namespaces],
             "clusterResourceWhitelist": anything if cluster_wide else [],
             "namespaceResourceWhitelist": anything if everything else ours,
         },
         opts=opts,
     )
+
+
+def chart_repository(url: str) -> str:
+    """As Argo CD calls it: a registry has no scheme, and `oci://` would not be taken for one of charts."""
+    return url.removeprefix("oci://")
 
 
 def _awaited(hand_over: bool, awaited: bool) -> Mapping[str, str]:
@@ -178,7 +183,8 @@ def _sync_policy(wanted: Wanted, *, hand_over: bool) -> Mapping[str, Any]:
     return {
         "automated": {"prune": True, "selfHeal": True},
         "syncOptions": options,
-        "retry": {"limit": 5, "refresh": True, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "5m"}},
+        # Two minutes in all: one that is between two tries is not removed before the last.
+        "retry": {"limit": 5, "refresh": True, "backoff": {"duration": "5s", "factor": 2, "maxDuration": "1m"}},
     }
 
 

@@ -62,7 +62,7 @@ SIGNAL_RULES = [
 """What engines tell of themselves, for autoscalers."""
 PUBLISHED: Mapping[ThirdParty, Published] = {
     "cert-manager": Published(
-        repository="quay.io/jetstack/charts",
+        repository="oci://quay.io/jetstack/charts",
         chart="cert-manager",
         version=CERT_MANAGER,
         namespace="cert-manager",
@@ -75,9 +75,11 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
         namespace="cnpg-system",
     ),
     "keda": Published(repository="https://kedacore.github.io/charts", chart="keda", version=KEDA, namespace="keda"),
-    "kserve-crd": Published(repository="ghcr.io/kserve/charts", chart="kserve-crd", version=KSERVE, namespace="kserve"),
+    "kserve-crd": Published(
+        repository="oci://ghcr.io/kserve/charts", chart="kserve-crd", version=KSERVE, namespace="kserve"
+    ),
     "kserve": Published(
-        repository="ghcr.io/kserve/charts",
+        repository="oci://ghcr.io/kserve/charts",
         chart="kserve-resources",
         version=KSERVE,
         namespace="kserve",
@@ -97,7 +99,7 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
         namespace="kuberay-system",
     ),
     "leader-worker-set": Published(
-        repository="registry.k8s.io/lws/charts", chart="lws", version=LEADER_WORKER_SET, namespace="lws-system"
+        repository="oci://registry.k8s.io/lws/charts", chart="lws", version=LEADER_WORKER_SET, namespace="lws-system"
     ),
     "prometheus-adapter": Published(
         repository="https://prometheus-community.github.io/helm-charts",
