@@ -35,6 +35,9 @@ Name = Annotated[
 ]
 """A DNS label (RFC 1123) of at most 40 characters, so that suffixes such as `-litellm-config` still fit in 63."""
 
+PORT = "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?"
+"""In a URL's pattern: a port that there is, or none."""
+
 Quantity = Annotated[
     str,
     StringConstraints(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$", max_length=20),

@@ -10,7 +10,7 @@ from components.accelerators import Kind
 from components.engines.engine import Engine, Mode, Protocol, Workload
 from components.engines.image import HttpPath
 from components.node.settings import Architecture
-from components.section import Labels, Name, rule
+from components.section import PORT, Labels, Name, rule
 from components.values import merged
 
 ChartName = Annotated[
@@ -25,7 +25,7 @@ ChartVersion = Annotated[
 ]
 ChartRepository = Annotated[
     str,
-    StringConstraints(pattern=r"^(https?|oci)://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._/-]*)?$"),
+    StringConstraints(pattern=rf"^(https?|oci)://[A-Za-z0-9][A-Za-z0-9.-]*{PORT}(/[A-Za-z0-9._/-]*)?$"),
     rule("the URL of a chart repository: https://…, or oci://… for a registry", example="https://charts.example.com"),
 ]
 ValuesPath = Annotated[

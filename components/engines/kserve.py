@@ -10,7 +10,7 @@ from components.engines.companion import CONTAINER, PORT, SCRATCH, Companion, co
 from components.engines.engine import Workload
 from components.engines.inline import inline_pod
 from components.engines.mlserver import IMPLEMENTATIONS
-from components.engines.operator import MAIN, Asked, CustomResource, Group, OperatorEngine
+from components.engines.operator import MAIN, Asked, Beside, CustomResource, Group, OperatorEngine
 from components.engines.versions import KSERVE, KSERVE_ARCHITECTURES, MLSERVER
 from components.section import Name, Section
 from components.workload.spec import Container, Placement, Pod
@@ -72,6 +72,11 @@ class KServe(OperatorEngine):
     """What explains answers, at the Service `NAME-explainer`."""
     operator_namespace: Name = "kserve"
     """Where KServe's controller runs."""
+
+    @property
+    def beside(self) -> Mapping[tuple[str, ...], Beside]:
+        """Transformer and explainer."""
+        return {(name, "resources"): Beside(resources=one.resources) for name, one in self._companions().items()}
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:

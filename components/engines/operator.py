@@ -10,11 +10,12 @@ from pydantic import field_validator
 
 from components.engines.engine import Engine
 from components.engines.scaling import Scaling
+from components.node.settings import Architecture
 from components.section import Name
 from components.workload.around import apart, spread
 from components.workload.fields import stated
 from components.workload.pod import labels, pod_spec
-from components.workload.spec import Peer, Placement, Pod
+from components.workload.spec import Peer, Placement, Pod, Resources
 
 MAIN = "engine"
 """The group of pods that compute. Its pods carry the engine's own name; those of others have theirs behind it."""
@@ -33,6 +34,14 @@ class Group:
     """Where these alone may connect to."""
     apart_by: str | None = None
     """Label of the operator's whose value pods have in common that must not share a node."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What a pod that computes nothing may use, and the architectures that its image is for."""
+
+    resources: Resources
+    built_for: Sequence[Architecture] = ("amd64", "arm64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +100,11 @@ class OperatorEngine(Engine):
     def further_names(self) -> Sequence[str]:
         """What objects of its are called that do not carry its own name alone."""
         return [group_name(self, group) for group in self.GROUPS if group != MAIN]
+
+    @property
+    def beside(self) -> Mapping[tuple[str, ...], Beside]:
+        """Pods without a GPU, by the place in its settings that says what they may use."""
+        return {}
 
     @abstractmethod
     def groups(self, pod: Pod, elsewhere: Placement) -> Mapping[str, Group]:

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from components.accelerators import AcceleratorRequest
 from components.engines.engine import Workload
-from components.engines.operator import MAIN, Asked, CustomResource, Group, OperatorEngine
+from components.engines.operator import MAIN, Asked, Beside, CustomResource, Group, OperatorEngine
 from components.engines.versions import RAY_LLM, RAY_LLM_ARCHITECTURES, RAY_VERSION
 from components.engines.vllm_server import OFFLINE
 from components.section import Name, Section
@@ -72,6 +72,11 @@ class RayServe(OperatorEngine):
     """CPU and memory of the head pod, which serves no model and needs no GPU."""
     operator_namespace: Name = "kuberay-system"
     """Where KubeRay's operator runs."""
+
+    @property
+    def beside(self) -> Mapping[tuple[str, ...], Beside]:
+        """The head, of the workers' own image."""
+        return {(HEAD,): Beside(resources=self.head, built_for=self.built_for)}
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:

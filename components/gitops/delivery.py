@@ -5,11 +5,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from components.gitops.repository import Credential
-from components.section import Section, rule
+from components.section import PORT, Section, rule
 
 Repository = Annotated[
     str,
-    StringConstraints(pattern=r"^((https?|ssh|file)://|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:)[^\s'\"]+$", max_length=300),
+    StringConstraints(
+        pattern=rf"^((https?|ssh|git)://([A-Za-z0-9._-]+@)?[A-Za-z0-9.-]+{PORT}/[^\s'\"]+"
+        r"|file:///[^\s'\"]+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^\s'\"]+)$",
+        max_length=300,
+    ),
     rule("the URL of a Git repository, as `git clone` takes it", example="https://git.example.com/platform.git"),
 ]
 Folder = Annotated[

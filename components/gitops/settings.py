@@ -8,6 +8,7 @@ from components.node.settings import Url
 from components.section import Name, Section, rule
 from components.workload.spec import NodePort, Resources
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMII…\n-----END CERTIFICATE-----"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Group = Annotated[
     str,
@@ -22,12 +23,15 @@ Host = Annotated[
 KnownHost = Annotated[
     str,
     StringConstraints(pattern=r"^\S+ (ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/]+={0,2}$", max_length=4096),
-    rule("a line as ssh-keyscan prints it", example="git.lan ssh-ed25519 AAAA…"),
+    rule(
+        "a line as ssh-keyscan prints it",
+        example="git.lan ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLE",
+    ),
 ]
 Certificates = Annotated[
     str,
     StringConstraints(pattern=r"^-----BEGIN CERTIFICATE-----\n[\s\S]+\n-----END CERTIFICATE-----\n?$"),
-    rule("certificates in PEM", example="-----BEGIN CERTIFICATE-----…"),
+    rule("certificates in PEM", example=CERTIFICATE),
 ]
 Event = Literal["sync-failed", "degraded", "synced"]
 
@@ -37,7 +41,9 @@ class Sso(Section):
 
     issuer: Annotated[Url, Field(examples=["https://login.example.com/realms/platform"])]
     """The provider's issuer URL."""
-    client_id: Annotated[str, StringConstraints(pattern=r"^\S+$", max_length=200)]
+    client_id: Annotated[
+        str, StringConstraints(pattern=r"^\S+$", max_length=200), rule("an ID without spaces", example="argocd")
+    ]
     """What the provider calls Argo CD. Its redirect URI there is `<url>/auth/callback`."""
     name: str = "SSO"
     """On the button of the sign-in page."""
@@ -58,7 +64,11 @@ class SlackNotifications(Section):
 
     kind: Literal["slack"] = "slack"
     """Always `slack`."""
-    channel: Annotated[str, StringConstraints(pattern=r"^[^\s:;]+$", max_length=80), Field(examples=["deployments"])]
+    channel: Annotated[
+        str,
+        StringConstraints(pattern=r"^[^\s:;]+$", max_length=80),
+        rule("the name of a channel", example="deployments"),
+    ]
     """The channel, without `#`; the bot has to be a member."""
     events: tuple[Event, ...] = ("sync-failed", "degraded")
     """What is told, for every application."""
@@ -118,7 +128,7 @@ class ArgoCd(Section):
     known_hosts: tuple[KnownHost, ...] = ()
     """Keys of the hosts that Git repositories are on and that are reached over SSH; no others are trusted."""
     certificates: dict[Host, Certificates] = Field(
-        default_factory=dict[Host, Certificates], examples=[{"git.lan": "-----BEGIN CERTIFICATE-----…"}]
+        default_factory=dict[Host, Certificates], examples=[{"git.lan": CERTIFICATE}]
     )
     """By host of a Git repository or chart registry: authorities that its certificate is checked with, in PEM."""
     ports: tuple[Port, ...] = Field(default=(), examples=[[3000, 2222]])

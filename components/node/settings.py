@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints
 from components.accelerators import NodeAccelerator
 from components.node.keys import HostKey
 from components.node.versions import K3S_DOWNLOADS
-from components.section import LabelKey, Labels, Name, Quantity, Section, rule
+from components.section import PORT, LabelKey, Labels, Name, Quantity, Section, rule
 
 
 def textual(value: object) -> object:
@@ -108,7 +108,7 @@ class NodeGroup(Capacity):
 
 Url = Annotated[
     str,
-    StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/%+-]*)?$", max_length=500),
+    StringConstraints(pattern=rf"^https?://[A-Za-z0-9.-]+{PORT}(/[A-Za-z0-9._~/%+-]*)?$", max_length=500),
     rule("an http or https address", example="http://mirror.lan/k3s"),
 ]
 

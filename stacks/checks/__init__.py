@@ -28,7 +28,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     engines.have_an_image,
     engines.fit_a_node,
     engines.fit_their_gpus,
-    engines.have_room_for_their_head,
+    engines.have_room_for_what_is_beside,
     distributed.have_as_many_nodes,
     engines.find_their_file,
     engines.keep_their_canaries_name_free,

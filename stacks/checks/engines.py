@@ -7,7 +7,7 @@ from components.accelerators import ACCELERATOR_LABEL, PRODUCT_LABEL, Accelerato
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.engines.gpu_memory import estimate
-from components.engines.ray_serve import RayServe
+from components.engines.operator import Beside, OperatorEngine
 from components.engines.service import placement
 from components.engines.speaches import CARD, Speaches
 from components.node.settings import NodeShape
@@ -194,28 +194,30 @@ def fit_their_gpus(draft: Draft) -> Iterator[Problem]:
             yield Problem(place=(*part.place, "accelerator"), message=f"needs {needed}; {has}: try {remedy}")
 
 
-def have_room_for_their_head(draft: Draft) -> Iterator[Problem]:
-    """Ray's head asks for no GPU: it runs where nothing is reserved, or where its engine's labels say."""
+def have_room_for_what_is_beside(draft: Draft) -> Iterator[Problem]:
+    """Pods that ask for no GPU run where nothing is reserved, or where their engine's labels say."""
     clusters = _clusters(draft)
-    for place, engine in readable(draft.engines, "kind", "cluster", "nodeSelector", "accelerator", "head"):
-        cluster = clusters.get(engine.cluster) if isinstance(engine, RayServe) else None
-        if not isinstance(engine, RayServe) or not cluster or engine.accelerator.kind not in engine.IMAGES:
-            continue
-        request = AcceleratorRequest()
-        taints = cluster.tolerated(request, engine.node_selector)
-        nodes = [
-            node
-            for node in cluster.candidates(request, engine.node_selector)
-            if (node.capacity.taint is None or node.capacity.taint in taints)
-            and node.capacity.arch in engine.ARCHITECTURES[engine.accelerator.kind]
-        ]
-        if not nodes:
-            architectures = listed(engine.ARCHITECTURES[engine.accelerator.kind])
-            message = f'no node in "{cluster.name}" is free for it: {architectures}, and not reserved'
-            yield Problem(place=(*place, "head"), message=message)
-        elif lacking := room([engine.head], nodes):
-            message = f'{lacking[0]}; the largest node for it in "{cluster.name}" has {lacking[1]}'
-            yield Problem(place=(*place, "head"), message=message)
+    known = ("kind", "cluster", "nodeSelector", "accelerator", "head", "transformer", "explainer")
+    for place, engine in readable(draft.engines, *known):
+        cluster = clusters.get(engine.cluster)
+        if isinstance(engine, OperatorEngine) and cluster and engine.accelerator.kind in engine.images:
+            for where, pod in engine.beside.items():
+                for message in _lacking(engine, pod, cluster):
+                    yield Problem(place=(*place, *where), message=message)
+
+
+def _lacking(engine: OperatorEngine, pod: Beside, cluster: ClusterSettings) -> Iterator[str]:
+    request = AcceleratorRequest()
+    taints = cluster.tolerated(request, engine.node_selector)
+    nodes = [
+        node
+        for node in cluster.candidates(request, engine.node_selector)
+        if (node.capacity.taint is None or node.capacity.taint in taints) and node.capacity.arch in pod.built_for
+    ]
+    if not nodes:
+        yield f'no node in "{cluster.name}" is free for it: {listed(pod.built_for)}, and not reserved'
+    elif lacking := room([pod.resources], nodes):
+        yield f'{lacking[0]}; the largest node for it in "{cluster.name}" has {lacking[1]}'
 
 
 def _fits(engine: AnyEngine, cluster: ClusterSettings, resources: Resources | None) -> Iterator[_Misfit]:

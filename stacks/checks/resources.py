@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from components.accelerators import AcceleratorRequest
 from components.cluster.settings import ClusterSettings
-from components.engines.ray_serve import RayServe
+from components.engines.operator import OperatorEngine
 from components.node.settings import NodeShape
 from components.section import byte_count
 from components.workload.spec import Resources, cpu_count
@@ -38,9 +38,9 @@ def hold_requests_within_limits(draft: Draft) -> Iterator[Problem]:
     """Kubernetes refuses a request above its limit."""
     for place, engine in readable(draft.engines, "resources"):
         yield from _limits((*place, "resources"), engine.resources)
-    for place, engine in readable(draft.engines, "kind", "head"):
-        if isinstance(engine, RayServe):
-            yield from _limits((*place, "head"), engine.head)
+    for place, engine in readable(draft.engines, "kind", "head", "transformer", "explainer"):
+        for where, pod in engine.beside.items() if isinstance(engine, OperatorEngine) else ():
+            yield from _limits((*place, *where), pod.resources)
     gateway = draft.gateway.value
     if gateway and draft.gateway.knows("litellm"):
         yield from _limits(("gateway", "litellm", "resources"), gateway.litellm.resources)

@@ -203,6 +203,8 @@ def _texts(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
 
 def _mappings(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     if "properties" not in schema:
+        if schema.get("additionalProperties") is True:
+            return st.dictionaries(_texts({"pattern": "^[a-z]{1,9}$"}), ANYTHING, max_size=2)
         values = [*schema.get("patternProperties", {}).items()] or [("^[a-z]{1,9}$", schema["additionalProperties"])]
         pattern, value = values[0]
         return st.dictionaries(_texts({"pattern": pattern}), described(value, definitions), max_size=2)

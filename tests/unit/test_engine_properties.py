@@ -53,6 +53,7 @@ def stack(engines: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "engines": engines,
         "gateway": None,
+        "argocd": {} if any(one["kind"] == "chart" for one in engines) else None,
     }
 
 

@@ -165,3 +165,13 @@ def test_on_simulated_nodes_where_no_operator_runs_its_pods_are_there_all_the_sa
 def test_what_kserve_could_not_run_is_told_with_the_next_step(engine: dict[str, Any], told_of: str) -> None:
     (line,) = refused(**engine)
     assert told_of in line
+
+
+def test_what_is_beside_the_model_must_find_room_as_well() -> None:
+    (found,) = refused(transformer={**TRANSFORMER, "resources": {"cpu": "1000", "memory": "1Gi"}})
+    assert ".transformer.resources asks for 1000 CPUs" in found
+
+
+def test_what_is_beside_the_model_asks_for_no_more_than_its_limit() -> None:
+    (found,) = refused(explainer={**TRANSFORMER, "resources": {"memory": "2Gi", "memoryLimit": "1Gi"}})
+    assert ".explainer.resources.memoryLimit is less than memory (2Gi)" in found
