@@ -3,10 +3,12 @@
 import pulumi
 
 from stacks import foundation_of
+from stacks.handing_over import OUTPUT, handed_over
 from stacks.loading import load
 from stacks.platform import Platform
 
 settings = load(pulumi.get_stack())
+pulumi.export(OUTPUT, handed_over(settings))
 foundation = foundation_of(settings)
 platform = Platform("platform", settings, foundation)
 

@@ -1,12 +1,10 @@
 """The Argo CD that serves each cluster: one of its own, or one for all."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 import yaml
 
 from components.accelerators import AcceleratorRequest
@@ -15,9 +13,9 @@ from components.engines.chart import Chart
 from components.gitops.application import Destination
 from components.gitops.argocd import ArgoCdService
 from components.gitops.programs import NAMESPACE
+from components.gitops.remote import cluster_secret
 from components.gitops.repository import repository_secret
 from components.gitops.settings import ArgoCd
-from components.workload.secret import secret as workload_secret
 from stacks.foundation import Foundation
 from stacks.secrets import optional_secret, secret
 from stacks.settings import Settings
@@ -100,7 +98,7 @@ class ArgoCds(pulumi.ComponentResource):
     def _serving(self, cluster: Cluster, home: Cluster, service: ArgoCdService) -> Serving:
         if cluster is home:
             return Serving(home=home, ready=service.ready, destination=Destination())
-        known = _cluster_secret(f"{home.name}-knows-{cluster.name}", cluster, self._beside(home, service))
+        known = cluster_secret(f"{home.name}-knows-{cluster.name}", cluster, self._beside(home, service))
         return Serving(home=home, ready=[*service.ready, known], destination=Destination(name=cluster.name))
 
     def _beside(self, home: Cluster, service: ArgoCdService) -> pulumi.ResourceOptions:
@@ -121,41 +119,3 @@ def _definitions() -> Sequence[Mapping[str, Any]]:
     except ToolchainError as error:
         raise pulumi.RunError(f"Argo CD's definitions cannot be had. {error}\nNothing was changed.") from None
     return [yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER) for file in files]
-
-
-def _cluster_secret(name: str, cluster: Cluster, opts: pulumi.ResourceOptions) -> kubernetes.core.v1.Secret:
-    """How Argo CD gets at another cluster than its own: with the administrator's certificate."""
-    return workload_secret(
-        name,
-        f"cluster-{cluster.name}",
-        {
-            "name": cluster.name,
-            "server": cluster.kubeconfig.apply(_server),
-            "config": cluster.kubeconfig.apply(_access),
-        },
-        namespace=NAMESPACE,
-        labels={"app.kubernetes.io/part-of": "argocd", "argocd.argoproj.io/secret-type": "cluster"},
-        opts=opts,
-    )
-
-
-def _server(kubeconfig: str) -> str:
-    return _parts(kubeconfig)[0].get("server", "")
-
-
-def _access(kubeconfig: str) -> str:
-    cluster, user = _parts(kubeconfig)
-    names = {
-        "caData": cluster.get("certificate-authority-data"),
-        "certData": user.get("client-certificate-data"),
-        "keyData": user.get("client-key-data"),
-    }
-    return json.dumps({"tlsClientConfig": {name: value for name, value in names.items() if value}})
-
-
-def _parts(kubeconfig: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    document: Any = yaml.safe_load(kubeconfig)
-    if not isinstance(document, dict):  # on paper there is none
-        return {}, {}
-    (cluster,), (user,) = cast("Any", document)["clusters"], cast("Any", document)["users"]
-    return cluster["cluster"], user["user"]

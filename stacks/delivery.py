@@ -15,9 +15,6 @@ from stacks.argocd import ArgoCds, Serving
 from stacks.foundation import Foundation
 from stacks.settings import Settings
 
-PROJECT = "inference"
-"""AppProject of what this program renders."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
@@ -71,7 +68,7 @@ class Delivery(pulumi.ComponentResource):
         way, called = self._ways[cluster.name], _name(cluster, called)
         wanted = Wanted(
             name=called,
-            project=PROJECT,
+            project=cluster.name,
             source=Source(
                 repository=delivery.repository,
                 revision=delivery.revision,
@@ -115,7 +112,7 @@ class Delivery(pulumi.ComponentResource):
         )
         bounds = project(
             f"{cluster.name}-project",
-            PROJECT,
+            cluster.name,
             repositories=[delivery.repository],
             destination=self.destination(cluster),
             namespaces=self._namespaces,

@@ -1,6 +1,7 @@
 """The engines of one cluster, with the keys, the program and the cache that they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import pulumi
 
@@ -9,7 +10,6 @@ from components.engines import AnyEngine
 from components.engines.adapters import Origin
 from components.engines.canary import Canary, CanaryCheck, check_name
 from components.engines.chart import Chart
-from components.engines.gpu_memory import estimate
 from components.engines.loading import CACHE_CLAIM
 from components.engines.priorities import priority_classes
 from components.engines.service import InferenceService, key_of
@@ -24,11 +24,13 @@ from components.storage.versions import PROGRAM
 from components.workload.claim import node_directory_claim
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
+from components.workload.spec import Update
 from stacks.backends import backends
 from stacks.credentials import engine_keys, registry, store_keys
 from stacks.delivery import Delivery
 from stacks.foundation import Foundation
 from stacks.settings import Settings
+from stacks.telling import tell_of_memory, tell_of_updates, warn
 
 NAMESPACE = "inference"
 
@@ -62,7 +64,6 @@ class Engines(pulumi.ComponentResource):
         engines = [copy for engine in originals for copy in engine.copies]
         if settings.rehearsal:
             engines = [engine.at_most() for engine in engines]
-        canaries = {engine.copies[-1].name for engine in originals if engine.trial}
         store = foundation.stores[cluster.name]
         first = foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self))
         namespace = Namespace(
@@ -80,49 +81,30 @@ class Engines(pulumi.ComponentResource):
         asked = {engine: key.secret for engine, key in keys.items()}
         shown = {engine: key.value for engine, key in keys.items()}
         update = updates(engines, cluster.settings)
-        _warn(engines, gateway=settings.gateway is not None)
+        warn(engines, gateway=settings.gateway is not None)
         models = {model.name: model for model in settings.models}
-        _tell_of_updates(cluster.name, [engine.name for engine in engines if update[engine.name] == "in-place"])
-        _tell_of_memory(cluster.name, engines, models)
-        # Where no Argo CD runs, as on simulated nodes, a pod with its resources stands for a chart.
-        as_charts = [engine for engine in engines if isinstance(engine, Chart) and cluster.operators]
-        served = {
-            engine.name: InferenceService(
-                f"{name}-{engine.name}",
-                engine,
-                models=models,
-                store=store,
-                cluster=cluster.settings,
-                namespace=NAMESPACE,
-                clients=_clients(engine),
-                askers=[check_name(engine.name)] if engine.name in canaries else (),
-                program_image=settings.sync.image or PROGRAM,
-                origin=origin if any(one.source for one in engine.lora_adapters) else Origin(),
-                update=update[engine.name],
-                operators=cluster.operators,
-                opts=self._after(
-                    *shared,
+        tell_of_updates(cluster.name, [engine.name for engine in engines if update[engine.name] == "in-place"])
+        tell_of_memory(cluster.name, engines, models)
+        around = _Around(
+            store=store,
+            models=models,
+            origin=origin,
+            update=update,
+            canaries={engine.copies[-1].name for engine in originals if engine.trial},
+            delivery=delivery,
+            shared=shared,
+            before={
+                engine.name: [
                     *_named(reading, engine.name),
                     *_named(asked, engine.name),
                     *_named(synced, *engine.reads),
-                ).merge(delivery.options(cluster, engine.name)),
-            )
-            for engine in engines
-            if engine not in as_charts
-        }
-        delivered = {
-            engine.name: delivery.deliver(
-                cluster,
-                engine.name,
-                served[engine.name],
-                namespace=NAMESPACE,
-                scaled=[] if engine.replicas else [engine.name],
-            )
-            for engine in engines
-            if engine not in as_charts
-        }
-        brought = {engine.name: self._chart(engine, delivery, after=shared) for engine in as_charts}
-        self.urls = {engine: service.url for engine, service in (*served.items(), *brought.items())}
+                ]
+                for engine in engines
+            },
+        )
+        services = {engine.name: self._service(engine, around) for engine in engines}
+        delivered = {engine.name: self._delivered(engine, services[engine.name], delivery) for engine in engines}
+        self.urls = {engine: service.url for engine, service in services.items()}
         self.checks = [
             self._check(
                 engine.copies[-1],
@@ -142,17 +124,44 @@ class Engines(pulumi.ComponentResource):
         ]
         self.register_outputs({})
 
-    def _chart(self, engine: Chart, delivery: Delivery, *, after: Sequence[pulumi.Resource]) -> ChartService:
-        return ChartService(
-            f"{self._name}-{engine.name}",
+    def _service(self, engine: AnyEngine, around: "_Around") -> InferenceService | ChartService:
+        name, cluster = f"{self._name}-{engine.name}", self._cluster
+        after = self._after(*around.shared, *around.before[engine.name])
+        # Where no Argo CD runs, as on simulated nodes, a pod with its resources stands for a chart.
+        if isinstance(engine, Chart) and cluster.operators:
+            return ChartService(
+                name,
+                engine,
+                cluster=cluster.settings,
+                namespace=NAMESPACE,
+                clients=_clients(engine),
+                destination=around.delivery.destination(cluster),
+                argocd=around.delivery.argocd(cluster),
+                opts=after,
+            )
+        return InferenceService(
+            name,
             engine,
-            cluster=self._cluster.settings,
+            models=around.models,
+            store=around.store,
+            cluster=cluster.settings,
             namespace=NAMESPACE,
             clients=_clients(engine),
-            destination=delivery.destination(self._cluster),
-            argocd=delivery.argocd(self._cluster),
-            opts=self._after(*after),
+            askers=[check_name(engine.name)] if engine.name in around.canaries else (),
+            program_image=self._settings.sync.image or PROGRAM,
+            origin=around.origin if any(one.source for one in engine.lora_adapters) else Origin(),
+            update=around.update[engine.name],
+            operators=cluster.operators,
+            opts=after.merge(around.delivery.options(cluster, engine.name)),
         )
+
+    def _delivered(
+        self, engine: AnyEngine, service: InferenceService | ChartService, delivery: Delivery
+    ) -> pulumi.Resource:
+        if isinstance(service, ChartService):
+            return service
+        scaled = () if engine.replicas else (engine.name,)
+        return delivery.deliver(self._cluster, engine.name, service, namespace=NAMESPACE, scaled=scaled)
 
     def _check(
         self,
@@ -201,36 +210,24 @@ class Engines(pulumi.ComponentResource):
         return made
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Around:
+    """What engines have in common, and what is there for each."""
+
+    store: ObjectStore
+    models: Mapping[str, Model]
+    origin: Origin
+    update: Mapping[str, Update]
+    canaries: Collection[str]
+    delivery: Delivery
+    shared: Sequence[pulumi.Resource]
+    """What all of them wait for."""
+    before: Mapping[str, Sequence[pulumi.Resource]]
+    """What each waits for besides."""
+
+
 def _clients(engine: AnyEngine) -> tuple[str, ...]:
     return (*((GATEWAY_NAMESPACE,) if engine.speaks == "openai" else ()), *engine.clients)
-
-
-def _tell_of_memory(cluster: str, engines: Sequence[AnyEngine], models: Mapping[str, Model]) -> None:
-    found = {
-        engine.name: estimate(engine.demand, models[name])
-        for engine in engines
-        for name in engine.loads[:1]
-        if engine.demand
-    }
-    if lines := [f"  {engine}: {needed}" for engine, needed in found.items() if needed]:
-        pulumi.log.info("\n".join([f"{cluster}: estimated GPU memory", *lines]))
-
-
-def _tell_of_updates(cluster: str, engines: Sequence[str]) -> None:
-    """That a rolling update of these has a gap, since GPUs are what there is none to spare of."""
-    if engines:
-        pulumi.log.info(
-            f"{cluster}: every GPU for {', '.join(engines)} may be taken: "
-            "an update stops a replica before it starts the next"
-        )
-
-
-def _warn(engines: Sequence[AnyEngine], *, gateway: bool) -> None:
-    for engine in engines:
-        if engine.CAUTION:
-            pulumi.log.warn(f"{engine.name}: {engine.CAUTION}")
-        if not engine.clients and not (gateway and engine.speaks == "openai"):
-            pulumi.log.warn(f"{engine.name}: no pod may send it requests; name namespaces in its `clients`")
 
 
 def _named(resources: Mapping[str, pulumi.Resource], *names: str) -> Sequence[pulumi.Resource]:

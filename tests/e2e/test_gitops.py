@@ -89,6 +89,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         deployment.destroy()
 
 
+def test_it_does_not_go_over_to_git_before_pulumi_has_let_go(desk: Desk) -> None:
+    before = desk.pods()
+    desk.deployment.write_settings(desk.through_git())
+    refused = desk.deployment.up(check=False)
+    assert refused.returncode != 0
+    assert "first set mode back to direct with handOver: true" in refused.stdout + refused.stderr
+    assert desk.pods() == before
+
+
 def test_a_running_stack_goes_over_to_git_without_a_pod_that_restarts(desk: Desk) -> None:
     before = desk.pods()
     desk.deployment.write_settings(desk.settings(mode="direct", handOver=True))

@@ -80,8 +80,9 @@ def record(
     stack: str,
     monkeypatch: pytest.MonkeyPatch,
     secrets: Mapping[str, str] | None = None,
+    before: Mapping[str, Any] | None = None,
 ) -> Recording:
-    """Run the program with these settings and secrets."""
+    """Run the program with these settings and secrets, and what the stack had as outputs before."""
     monkeypatch.chdir(REPOSITORY)
     values = {**settings, **(secrets or {})}
     config = {f"inference:{key}": one if isinstance(one, str) else json.dumps(one) for key, one in values.items()}
@@ -93,16 +94,20 @@ def record(
         runpy.run_path("__main__.py")
         return exports
 
-    return recorded(program, stack=stack, monkeypatch=monkeypatch)
+    return recorded(program, stack=stack, monkeypatch=monkeypatch, before=before)
 
 
 def recorded(
-    program: Callable[[], Mapping[str, Any] | None], *, monkeypatch: pytest.MonkeyPatch, stack: str = "test"
+    program: Callable[[], Mapping[str, Any] | None],
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    stack: str = "test",
+    before: Mapping[str, Any] | None = None,
 ) -> Recording:
     """Run something that makes resources, and returns the stack's exports if it has any."""
     recording = Recording()
     _watch_apply(monkeypatch)
-    monitor = _Monitor(recording)
+    monitor = _Monitor(recording, before or {})
     # A new root, as in a new process: the last one may carry the transformations of an earlier program.
     settings_of_runtime.ROOT.set(None)
     set_mocks(monitor.mocks, project="inference", stack=stack, monitor=monitor, logger=logging.getLogger("program"))
@@ -116,7 +121,12 @@ def recorded(
 
 
 class _Mocks(mocks.Mocks):
+    def __init__(self, outputs: Mapping[str, Any]) -> None:
+        self._outputs = outputs
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        if args.typ == "pulumi:pulumi:StackReference":
+            return args.name, {"name": args.name, "outputs": dict(self._outputs), "secretOutputNames": []}
         made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "bcryptHash", "stdout")}
         if args.name.endswith("-access"):
             made_up["stdout"] = _wrapped(_access(args.name))
@@ -127,8 +137,8 @@ class _Mocks(mocks.Mocks):
 
 
 class _Monitor(mocks.MockMonitor):
-    def __init__(self, recording: Recording) -> None:
-        super().__init__(_Mocks())
+    def __init__(self, recording: Recording, before: Mapping[str, Any]) -> None:
+        super().__init__(_Mocks(before))
         self._recording = recording
 
     def RegisterResource(self, request: Any) -> Any:

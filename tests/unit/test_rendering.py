@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
@@ -94,6 +95,21 @@ def test_every_engine_and_every_gateway_is_an_application_of_its_own(monkeypatch
     assert found["eks-vllm"]["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
 
 
+def test_one_argo_cd_for_all_clusters_is_told_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {**stack_settings("onprem"), **GITOPS, "argocd": {"cluster": "home"}}
+    recording = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets={"sshPrivateKey": "key"})
+    applications = {one.object["metadata"]["name"]: one for one in recording.kubernetes() if is_application(one.object)}
+    assert applications["radeon-legal"].provider == applications["home-chat"].provider
+    assert applications["radeon-legal"].object["spec"]["destination"] == {"name": "radeon", "namespace": "inference"}
+    servers = {"server": "https://kubernetes.default.svc", "namespace": "inference"}
+    assert applications["home-chat"].object["spec"]["destination"] == servers
+    secrets = [one.object["metadata"] for one in recording.kubernetes() if one.object["kind"] == "Secret"]
+    known = [one["name"] for one in secrets if one.get("labels", {}).get("argocd.argoproj.io/secret-type") == "cluster"]
+    assert known == ["cluster-radeon", "cluster-geforce"]
+    projects = [one.object["metadata"]["name"] for one in recording.kubernetes() if one.object["kind"] == "AppProject"]
+    assert sorted(projects) == ["default", "geforce", "home", "radeon"]
+
+
 def test_what_waits_for_an_evaluation_may_be_scaled_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = on_paper("eks", monkeypatch, **GITOPS)
     found = {one.object["metadata"]["name"]: one.object for one in recording.kubernetes() if is_application(one.object)}
@@ -114,6 +130,19 @@ def test_handed_over_an_application_removes_and_syncs_nothing(monkeypatch: pytes
 def test_handed_over_objects_stay_when_pulumi_forgets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for one in on_paper("dev", monkeypatch, delivery={"handOver": True}).kubernetes():
         assert one.retained == (APPLICATION in one.object["metadata"].get("labels", {}))
+
+
+@pytest.mark.parametrize(("held_by", "wanted"), [("direct", "gitops"), ("gitops", "direct")])
+def test_another_mode_is_refused_before_whoever_has_the_objects_lets_go(
+    held_by: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**stack_settings("dev"), **(GITOPS if wanted == "gitops" else {"argocd": {}})}
+    before = {"delivery": {"mode": held_by, "handOver": False}}
+    with pytest.raises(pulumi.RunError, match=f"is {wanted}, and everything is still held by {held_by}: first set"):
+        record(settings, stack="dev", monkeypatch=monkeypatch, before=before)
+    record(
+        settings, stack="dev", monkeypatch=monkeypatch, before={"delivery": {**before["delivery"], "handOver": True}}
+    )
 
 
 def test_nothing_for_pulumi_alone_is_in_git(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
