@@ -2,13 +2,14 @@
 
 import argparse
 
-from benchmarks import apply, engines, first_run, hosts, k3s_ansible, preview, serving, storage
+from benchmarks import apply, engines, first_run, gitops, hosts, k3s_ansible, preview, serving, storage
 
 BENCHMARKS = {
     "first-run": first_run,
     "preview": preview,
     "apply": apply,
     "engines": engines,
+    "gitops": gitops,
     "hosts": hosts,
     "k3s-ansible": k3s_ansible,
     "storage": storage,

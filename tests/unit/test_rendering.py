@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ GITOPS: Mapping[str, Any] = {
     "argocd": {},
 }
 STACKS = ["dev", "onprem", "eks"]
+DIGESTS = Path(__file__).with_name("rendered.sha256")
+"""Of what each stack renders, whichever Python does it."""
 Object = Mapping[str, Any]
 
 
@@ -196,6 +199,13 @@ def test_the_same_settings_give_the_same_bytes_however_python_shuffles() -> None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         assert len(set(pool.map(run, range(10)))) == 1
+
+
+def test_every_python_renders_the_same_bytes(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = tree.files(rendered(on_paper(stack, monkeypatch, **GITOPS)))
+    digest = sha256("".join(f"{path}{text}" for path, text in files.items()).encode()).hexdigest()
+    known = dict(reversed(line.split()) for line in DIGESTS.read_text().splitlines())
+    assert digest == known[stack], f"objects have changed, or this Python is another; put {digest} into {DIGESTS.name}"
 
 
 def test_a_rehearsal_has_every_pod_on_the_simulated_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
