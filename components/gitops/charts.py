@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from components.gitops.versions import (
+    ARGO_WORKFLOWS,
     CERT_MANAGER,
     CLOUDNATIVE_PG,
     KEDA,
@@ -19,6 +20,7 @@ from components.gitops.versions import (
 from components.section import Name, Section
 
 ThirdParty = Literal[
+    "argo-workflows",
     "cert-manager",
     "cloudnative-pg",
     "keda",
@@ -61,6 +63,12 @@ SIGNAL_RULES = [
 ]
 """What engines tell of themselves, for autoscalers."""
 PUBLISHED: Mapping[ThirdParty, Published] = {
+    "argo-workflows": Published(
+        repository="https://argoproj.github.io/argo-helm",
+        chart="argo-workflows",
+        version=ARGO_WORKFLOWS,
+        namespace="argo-workflows",
+    ),
     "cert-manager": Published(
         repository="oci://quay.io/jetstack/charts",
         chart="cert-manager",

@@ -8,6 +8,10 @@ ARGO_CD = "quay.io/argoproj/argocd:v3.5.1"
 REDIS = "public.ecr.aws/docker/library/redis:8.2.3-alpine"
 """The one that this Argo CD's own manifests have. 2026-11-22, the same file."""
 
+# renovate: datasource=helm depName=argo-workflows registryUrl=https://argoproj.github.io/argo-helm
+ARGO_WORKFLOWS = "1.0.18"
+"""2026-11-22, https://github.com/argoproj/argo-helm, charts/argo-workflows/Chart.yaml."""
+
 # renovate: datasource=docker depName=quay.io/jetstack/charts/cert-manager
 CERT_MANAGER = "v1.21.1"
 """2026-11-22, the newest tag of https://github.com/cert-manager/cert-manager, whose RELEASE.md names the registry."""
