@@ -64,6 +64,8 @@ class Engines(pulumi.ComponentResource):
         engines = [copy for engine in originals for copy in engine.copies]
         if settings.rehearsal:
             engines = [engine.at_most() for engine in engines]
+        asked_for = {one.name for one in settings.charts if one.cluster in (None, cluster.name)}
+        self._monitored = cluster.operators and "kube-prometheus-stack" in asked_for
         store = foundation.stores[cluster.name]
         first = foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self))
         namespace = Namespace(
@@ -152,6 +154,7 @@ class Engines(pulumi.ComponentResource):
             origin=around.origin if any(one.source for one in engine.lora_adapters) else Origin(),
             update=around.update[engine.name],
             operators=cluster.operators,
+            monitored=self._monitored,
             opts=after.merge(around.delivery.options(cluster, engine.name)),
         )
 

@@ -10,8 +10,10 @@ from components.cluster.settings import ClusterSettings
 from components.engines.adapters import DIRECTORY, VOLUME, VOLUMES, Origin, bring
 from components.engines.engine import FILES, Engine, Workload
 from components.engines.loading import Loading, loading
+from components.engines.monitoring import NAMESPACE as MONITORING
+from components.engines.monitoring import metrics_port, monitor
 from components.engines.operated import OperatedService
-from components.engines.operator import OperatorEngine
+from components.engines.operator import MAIN, OperatorEngine, group_labels
 from components.engines.priorities import priority_class
 from components.engines.scaling import scaler
 from components.section import byte_count
@@ -66,13 +68,15 @@ class InferenceService(pulumi.ComponentResource):
         origin: Origin,
         update: Update,
         operators: bool,
+        monitored: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Make it.
 
         `clients` are the namespaces whose pods may send requests, and `askers` Jobs in its own; `program_image` is
         what our own program runs in, and `origin` is for adapters from elsewhere. An engine with a key finds it in the
-        Secret `key_secret(NAME)`. `operators` says whether operators can run in the cluster.
+        Secret `key_secret(NAME)`. `operators` says whether operators can run in the cluster, and `monitored` whether
+        that of Prometheus does.
         """
         super().__init__("inference:engines:InferenceService", name, None, opts)
         loads = [models[one] for one in engine.loads]
@@ -90,6 +94,7 @@ class InferenceService(pulumi.ComponentResource):
             )
             loaded = loaded.also(brought, volumes=VOLUMES, mounts={DIRECTORY: VOLUME})
         workload = engine.workload(loaded.paths)
+        read = metrics_port(workload) if monitored else None
         server = Server(
             name=engine.name,
             part="engine",
@@ -105,6 +110,7 @@ class InferenceService(pulumi.ComponentResource):
             clients=[
                 *(Peer(port=port, namespace=one) for one in clients for port in _asked(workload)),
                 *(Peer(port=workload.ports["http"], namespace=namespace, labels=labels(job, "job")) for job in askers),
+                *([Peer(port=workload.ports[read], namespace=MONITORING)] if read else []),
             ],
             egress=[store.peer, *origin.peers] if engine.reads or origin.peers else (),
             replicas=engine.most_replicas,
@@ -136,6 +142,18 @@ class InferenceService(pulumi.ComponentResource):
                 engine.SIGNALS,
                 namespace=namespace,
                 startup_seconds=startup_seconds(engine, loads),
+                opts=child,
+            )
+        if read:
+            operated = isinstance(engine, OperatorEngine)
+            found = group_labels(engine, MAIN) if operated else labels(engine.name, server.part)
+            monitor(
+                name,
+                "PodMonitor" if operated else "ServiceMonitor",
+                {"name": engine.name, "namespace": namespace, "labels": found},
+                found,
+                workload,
+                key=key_of(engine),
                 opts=child,
             )
         base = f"http://{engine.name}.{namespace}:{workload.ports['http']}"

@@ -22,6 +22,7 @@ KINDS: Mapping[str, Sequence[str]] = {
     "autoscaling": ("HorizontalPodAutoscaler",),
     "keda.sh": ("ScaledObject",),
     "leaderworkerset.x-k8s.io": ("LeaderWorkerSet",),
+    "monitoring.coreos.com": ("PodMonitor", "ServiceMonitor"),
     "networking.k8s.io": ("NetworkPolicy",),
     "policy": ("PodDisruptionBudget",),
     "ray.io": ("RayService",),

@@ -99,6 +99,15 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
         chart="kube-prometheus-stack",
         version=KUBE_PROMETHEUS_STACK,
         namespace="monitoring",
+        # Whoever's monitors there are in the cluster, not only those that this chart brings.
+        values={
+            "prometheus": {
+                "prometheusSpec": {
+                    "serviceMonitorSelectorNilUsesHelmValues": False,
+                    "podMonitorSelectorNilUsesHelmValues": False,
+                }
+            }
+        },
     ),
     "kuberay": Published(
         repository="https://ray-project.github.io/kuberay-helm",
