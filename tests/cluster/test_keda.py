@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +43,13 @@ def hours(begin: int, end: int) -> dict[str, Any]:
 OPEN, CLOSED = (-2, 2), (2, 4)
 
 
+def begins_once_a_week() -> dict[str, Any]:
+    """A window that begins in three days, and ends in two hours and every day."""
+    now = datetime.now(UTC)
+    begin = f"{now.minute} {now.hour} * * {(now + timedelta(days=3)).isoweekday() % 7}"
+    return {"from": begin, "to": hours(0, 2)["to"], "timezone": "UTC"}
+
+
 def waiting(engine: str) -> str:
     """What Prometheus is to be asked about an engine."""
     return f'sum(llamacpp:requests_deferred{{namespace="inference",pod=~"{engine}-[a-z0-9]+-[a-z0-9]+"}})'
@@ -70,17 +77,19 @@ Ours = Callable[..., list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def ours(metrics: Prometheus) -> Ours:
-    """What the program makes of three engines, one of which KEDA scales by both; all objects that they need."""
+    """Objects that the program makes for engines with such a schedule, a signal or both, with what they run on."""
 
-    def made(window: tuple[int, int], busy: str = "keda") -> list[dict[str, Any]]:
-        signal = {"signal": "queue", "prometheus": metrics.url}
+    def made(window: tuple[int, int], by_kubernetes: Sequence[str] = ()) -> list[dict[str, Any]]:
+        signal = {"by": "keda", "signal": "queue", "prometheus": metrics.url}
         clock = {"by": "keda", "min": 0, "max": 2, "schedule": [hours(*window)]}
-        by_load = {"max": 3, "by": "keda", **signal} if busy == "keda" else {"max": 3, "signal": "queue"}
-        engines = [
-            {"name": "clock", **ENGINE, "scaling": clock},
-            {"name": "both", **ENGINE, "scaling": {**clock, **signal, "max": 3}},
-            {"name": "busy", **ENGINE, "scaling": by_load},
-        ]
+        by_keda = {
+            "clock": clock,
+            "both": {**clock, **signal, "max": 3},
+            "busy": {**signal, "max": 3},
+            "weekly": {**clock, "schedule": [begins_once_a_week()]},
+        }
+        scaling = by_keda | {name: {"signal": "queue", "max": 3} for name in by_kubernetes}
+        engines = [{"name": name, **ENGINE, "scaling": one} for name, one in scaling.items()]
         with pytest.MonkeyPatch.context() as monkeypatch:
             settings = stack_settings("dev") | {"engines": engines}
             objects = manifests(record(settings, stack="dev", monkeypatch=monkeypatch))
@@ -132,7 +141,7 @@ def autoscalers(api_server: ApiServer) -> set[str]:
 def test_outside_its_hours_an_engine_goes_from_the_one_that_kubernetes_makes_to_0(api_server: ApiServer) -> None:
     for engine in ("clock", "both"):
         until(lambda engine=engine: ready(api_server, engine) == 0)
-        assert condition(api_server, engine, "Ready")[0] == "True"
+        until(lambda engine=engine: condition(api_server, engine, "Ready")[0] == "True", seconds=10)
         assert condition(api_server, engine, "Active")[0] == "False"
 
 
@@ -141,9 +150,20 @@ def test_keda_and_its_webhooks_take_our_objects_as_they_are(
 ) -> None:
     scaled = [one for one in closed if one["kind"] == "ScaledObject"]
     for one in scaled:
-        assert api_server.get("scaledobject", one["metadata"]["name"], *IN)["spec"] == one["spec"]
-    assert len(scaled) == 3
-    until(lambda: autoscalers(api_server) == {"keda-hpa-clock", "keda-hpa-both", "keda-hpa-busy"})
+        kept = api_server.get("scaledobject", one["metadata"]["name"], *IN)["spec"]
+        assert kept["advanced"].pop("scalingModifiers", {}) == {}  # which its operator adds
+        assert kept == one["spec"]
+    names = {one["metadata"]["name"] for one in scaled}
+    assert names == {"clock", "both", "busy", "weekly"}
+    until(lambda: autoscalers(api_server) == {f"keda-hpa-{name}" for name in names})
+
+
+@pytest.mark.usefixtures("closed")
+def test_hours_that_end_on_a_day_on_which_they_do_not_begin_are_hours_before_that_end_too(
+    api_server: ApiServer,
+) -> None:
+    until(lambda: condition(api_server, "weekly", "Active")[0] == "True", seconds=10)
+    assert ready(api_server, "weekly") == 1
 
 
 @pytest.mark.usefixtures("closed")
@@ -168,11 +188,30 @@ def test_a_prometheus_that_does_not_answer_leaves_replicas_as_they_are_and_is_to
 ) -> None:
     before = ready(api_server, "busy")
     metrics.broken = True
-    until(lambda: condition(api_server, "busy", "Ready")[0] == "False")
-    assert ready(api_server, "busy") == before
-    assert ready(api_server, "both") == 0
-    metrics.broken = False
-    until(lambda: condition(api_server, "busy", "Ready")[0] == "True")
+    try:
+        until(lambda: condition(api_server, "busy", "Ready") == ("False", "TriggerError"))
+        assert ready(api_server, "busy") == before > 0
+        assert ready(api_server, "both") == 0
+    finally:
+        metrics.broken = False
+
+
+def test_kubernetes_own_autoscaler_leaves_what_keda_had_at_0_there_until_it_is_scaled(
+    api_server: ApiServer, closed: list[dict[str, Any]], ours: Ours
+) -> None:
+    api_server.apply(*closed)
+    until(lambda: ready(api_server, "both") == 0)
+    api_server.apply(*ours(CLOSED, by_kubernetes=["both"]))
+    api_server.kubectl("delete", "scaledobject", "both", *IN, "--timeout=30s")
+    try:
+        disabled = 'jsonpath={.status.conditions[?(@.type=="ScalingActive")].reason}=ScalingDisabled'
+        api_server.await_condition(disabled, "hpa/both", *IN, seconds=60)
+        assert ready(api_server, "both") == 0
+        api_server.kubectl("scale", "deployment", "both", *IN, "--replicas=1")
+        until(lambda: ready(api_server, "both") == 1)
+        assert "keda-hpa-both" not in autoscalers(api_server)
+    finally:
+        api_server.kubectl("delete", "hpa", "both", *IN)
 
 
 def test_in_its_hours_an_engine_has_the_replicas_of_its_schedule_and_a_second_up_leaves_them(
@@ -184,6 +223,18 @@ def test_in_its_hours_an_engine_has_the_replicas_of_its_schedule_and_a_second_up
         api_server.apply(*ours(OPEN))
         until(lambda: ready(api_server, "clock") == 2)
         assert condition(api_server, "clock", "Ready")[0] == "True"
+
+
+def test_a_schedule_is_kept_while_prometheus_does_not_answer(
+    api_server: ApiServer, closed: list[dict[str, Any]], ours: Ours, metrics: Prometheus
+) -> None:
+    api_server.apply(*closed)
+    metrics.broken = True
+    try:
+        api_server.apply(*ours(OPEN))
+        until(lambda: ready(api_server, "both") == 2)
+    finally:
+        metrics.broken = False
 
 
 def test_more_requests_than_the_schedule_has_replicas_for_bring_more_of_them(
@@ -212,12 +263,12 @@ def test_after_its_hours_an_engine_goes_back_to_0_once_its_quiet_time_is_over(
     until(lambda: ready(api_server, "clock") == 0, seconds=POLLED + 30)
 
 
-def test_what_kubernetes_scaled_may_be_given_to_keda(
+def test_an_engine_goes_from_kubernetes_own_autoscaler_to_keda_by_one_up(
     api_server: ApiServer, closed: list[dict[str, Any]], ours: Ours
 ) -> None:
     api_server.kubectl("delete", "scaledobject", "busy", *IN, "--timeout=30s")
-    api_server.apply(*ours(CLOSED, busy="hpa"))
-    api_server.apply(*closed)  # the next up makes what is new first
+    api_server.apply(*ours(CLOSED, by_kubernetes=["busy"]))
+    api_server.apply(*closed)  # what is new comes before what is no more goes
     api_server.kubectl("delete", "hpa", "busy", *IN)
     until(lambda: condition(api_server, "busy", "Ready")[0] == "True")
     assert "keda-hpa-busy" in autoscalers(api_server)
