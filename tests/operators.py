@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tests.aggregation import registration
 from tests.api_server import ApiServer
 from tests.certificates import for_loopback
 from toolchain import bring, catalogue, golang
@@ -55,15 +57,11 @@ def kserve(api_server: ApiServer, directory: Path) -> Generator[None]:
     # No other ports: other runs on this machine would want the same.
     command = [manager.path, f"--webhook-port={port}", "--metrics-addr=0", "--health-probe-addr=0"]
     log = directory / "manager.log"
-    with defined(api_server, definitions(*module, "config/crd/full")):
-        api_server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kserve"}})
+    with defined(api_server, definitions(*module, "config/crd/full")), _namespace(api_server, "kserve"):
         settings = source(*module, "config/configmap/inferenceservice.yaml")
         api_server.kubectl("apply", "--server-side", "--namespace=kserve", f"--filename={settings}")
-        try:
-            with running(command, api_server, log, TMPDIR=str(directory)), _hooked(api_server, hooks, port):
-                yield
-        finally:
-            api_server.kubectl("delete", "--wait=false", "namespace", "kserve")
+        with running(command, api_server, log, TMPDIR=str(directory)), _hooked(api_server, hooks, port):
+            yield
 
 
 @contextmanager
@@ -93,6 +91,48 @@ def leader_worker_set(api_server: ApiServer, directory: Path) -> Generator[None]
         _hooked(api_server, hooks, port),
     ):
         yield
+
+
+@contextmanager
+def keda(api_server: ApiServer, directory: Path) -> Generator[None]:
+    """KEDA's operator, the API of its metrics and its webhooks, with its definitions, until the block ends.
+
+    Their logs are in `directory`. ScaledObjects that are left go in the end.
+
+    Raises ToolchainError where it cannot be had.
+    """
+    programs = bring.ensure(
+        map(catalogue.named, ("keda-operator", "keda-adapter", "keda-webhooks")), Network(), quiet=True
+    )
+    operator, adapter, webhooks = (one.path for one in programs)
+    module, (inner, served, hooked) = ("keda", "github.com/kedacore/keda/v2"), (free_port() for _ in range(3))
+    authority = _serving_certificate(directory)
+    shutil.copy(authority, directory / "ca.crt")  # the three of them trust each other by it
+    hooks = _at_loopback(source(*module, "config/webhooks/validation_webhooks.yaml"), hooked, authority)
+    # No other ports: other runs on this machine would want the same.
+    certificates, quiet = f"--cert-dir={directory}", ("--metrics-bind-address=0", "--health-probe-bind-address=0")
+    operating = [operator, *quiet, certificates, f"--metrics-service-bind-address=127.0.0.1:{inner}"]
+    asked = ("lister", "authentication", "authorization")
+    adapting = [
+        *(adapter, certificates, f"--metrics-service-address=127.0.0.1:{inner}", f"--port={free_port()}"),
+        *("--bind-address=127.0.0.1", f"--secure-port={served}"),
+        *(f"--tls-cert-file={directory / 'tls.crt'}", f"--tls-private-key-file={directory / 'tls.key'}"),
+        *(f"--{what}-kubeconfig={api_server.kubeconfig_path}" for what in asked),
+    ]
+    home = {"KEDA_CLUSTER_OBJECT_NAMESPACE": "keda", "WATCH_NAMESPACE": ""}
+    with (
+        defined(api_server, definitions(*module, "config/crd/bases")),
+        _namespace(api_server, "keda"),
+        running(operating, api_server, directory / "operator.log", **home),
+        running(adapting, api_server, directory / "adapter.log", **home),
+        running([webhooks, *quiet, certificates, f"--port={hooked}"], api_server, directory / "webhooks.log"),
+        _hooked(api_server, hooks, hooked),
+        _aggregated(api_server, registration("external.metrics.k8s.io", "v1beta1", namespace="keda", port=served)),
+    ):
+        try:
+            yield
+        finally:  # while the operator is there, without which they do not end
+            api_server.kubectl("delete", "scaledobjects", "--all", "--all-namespaces", "--timeout=60s")
 
 
 @contextmanager
@@ -135,6 +175,27 @@ def _hooked(api_server: ApiServer, hooks: Sequence[dict[str, Any]], port: int) -
     finally:
         kinds = {f"{hook['kind']}/{hook['metadata']['name']}" for hook in hooks}
         api_server.kubectl("delete", "--ignore-not-found", *kinds)
+
+
+@contextmanager
+def _aggregated(api_server: ApiServer, objects: Sequence[dict[str, Any]]) -> Generator[None]:
+    """A group of the API server's that a server on this machine answers; it goes before the server does."""
+    api_server.apply(*objects)
+    names = [f"apiservice/{one['metadata']['name']}" for one in objects if one["kind"] == "APIService"]
+    try:
+        api_server.await_condition("condition=Available", *names, seconds=60)
+        yield
+    finally:
+        api_server.kubectl("delete", *names)
+
+
+@contextmanager
+def _namespace(api_server: ApiServer, name: str) -> Generator[None]:
+    api_server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        yield
+    finally:
+        api_server.kubectl("delete", "--wait=false", "namespace", name)
 
 
 def free_port() -> int:

@@ -185,6 +185,25 @@ LWS_MANAGER = Tool(
     source=GoPackage(family="lws", package="sigs.k8s.io/lws/cmd", expectation="about 2 min on 2 cores"),
 )
 
+
+def _keda(name: str, command: str, expectation: str) -> Tool:
+    return Tool(
+        name=name,
+        version=versions.KEDA,
+        groups=frozenset({"tests"}),
+        asks=(),
+        fits=Fit(at_least=_numbers(versions.KEDA), below=(_numbers(versions.KEDA)[0] + 1,)),
+        # Published as images alone.
+        release=None,
+        source=GoPackage(
+            family="keda",
+            package=f"github.com/kedacore/keda/v2/cmd/{command}",
+            settings=(f"github.com/kedacore/keda/v2/version.Version={versions.KEDA}",),
+            expectation=expectation,
+        ),
+    )
+
+
 # One program for all of Argo CD: what it is depends on the name that it is started by.
 ARGOCD = Tool(
     name="argocd",
@@ -348,6 +367,9 @@ TOOLS: tuple[Tool, ...] = (
     RAY_OPERATOR,
     KSERVE_MANAGER,
     LWS_MANAGER,
+    _keda("keda-operator", "operator", "about 5 min on 2 cores"),
+    _keda("keda-adapter", "adapter", "about 1 min on 2 cores"),
+    _keda("keda-webhooks", "webhooks", "about 30 s on 2 cores"),
     ARGOCD,
     ARGOCD_DEFINITIONS,
     HELM,

@@ -42,6 +42,9 @@ KSERVE = "0.20.0"  # 2026-08-06, https://github.com/kserve/kserve/releases
 # renovate: datasource=go depName=sigs.k8s.io/lws
 LWS = "0.9.0"  # the newest that the Go proxy gave on 2026-11-22, https://github.com/kubernetes-sigs/lws/releases
 
+# renovate: datasource=go depName=github.com/kedacore/keda/v2
+KEDA = "2.20.2"  # 2026-07-31, what users deploy: https://github.com/kedacore/keda/releases
+
 # Tests run this one: of the later ones the Go proxy lacks a nested module (go.mod of 3.3 and later).
 # renovate: datasource=github-releases depName=argoproj/argo-cd extractVersion=^v(?<version>.+)$
 ARGOCD = "3.2.0"  # 2025-11-04, https://github.com/argoproj/argo-cd/releases

@@ -150,6 +150,8 @@ def scaler(
     patience = min(_HOUR, max(_FEWEST_SECONDS, startup_seconds))
     metric = signals[scaling.signal] if scaling.signal else ""
     if scaling.by == "hpa":
+        # Else KEDA's webhook refuses to take over while this one is there, which goes after what is new has come.
+        metadata["annotations"] = {"validations.keda.sh/hpa-ownership": "false"}
         spec = _autoscaler(engine, scaling, metric, patience)
         return kubernetes.autoscaling.v2.HorizontalPodAutoscaler(
             f"{name}-scaler", metadata=metadata, spec=spec, opts=opts

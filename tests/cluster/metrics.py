@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 GROUP = "custom.metrics.k8s.io"
 VERSION = "v1beta2"
-NAME = "custom-metrics"
 
 
 class Metrics:
@@ -76,27 +75,3 @@ class Metrics:
             finally:
                 server.shutdown()
                 thread.join()
-
-
-def registration(namespace: str, port: int) -> list[dict[str, Any]]:
-    """Objects by which the API server hands requests for the group on to this machine."""
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": NAME, "namespace": namespace},
-        "spec": {"type": "ExternalName", "externalName": "localhost"},
-    }
-    registered = {
-        "apiVersion": "apiregistration.k8s.io/v1",
-        "kind": "APIService",
-        "metadata": {"name": f"{VERSION}.{GROUP}"},
-        "spec": {
-            "group": GROUP,
-            "version": VERSION,
-            "groupPriorityMinimum": 100,
-            "versionPriority": 100,
-            "insecureSkipTLSVerify": True,
-            "service": {"name": NAME, "namespace": namespace, "port": port},
-        },
-    }
-    return [service, registered]

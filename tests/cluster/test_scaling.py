@@ -1,6 +1,5 @@
 """Scaling on a real control plane: who decides how many replicas there are, and what becomes of it."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +10,12 @@ import pytest
 from placement.deployed import Deployed
 from placement.problems import PlacementError
 from placement.scaling import scale
+from tests.aggregation import registration
 from tests.api_server import ApiServer
 from tests.certificates import for_loopback
-from tests.cluster.keda import definition
-from tests.cluster.metrics import GROUP, VERSION, Metrics, registration
+from tests.cluster.metrics import GROUP, VERSION, Metrics
 from tests.unit.manifests import manifests
 from tests.unit.recording import record, stack_settings
-from toolchain.problems import ToolchainError
 
 NAMESPACE = "inference"
 SHARED = ("Node", "RuntimeClass")
@@ -28,19 +26,6 @@ ENGINES = [
     {"name": "judge", **LLAMACPP, **SMALL, "replicas": 0, "accelerator": {"kind": "cuda", "count": 2}},
     {"name": "large", **LLAMACPP, "replicas": 0, "resources": {"cpu": "10", "memory": "1Gi"}},
     {"name": "busy", **LLAMACPP, **SMALL, "scaling": {"max": 3, "signal": "queue"}},
-    {
-        "name": "night",
-        **LLAMACPP,
-        **SMALL,
-        "scaling": {
-            "by": "keda",
-            "min": 0,
-            "max": 2,
-            "signal": "queue",
-            "prometheus": "http://prometheus.monitoring:9090",
-            "schedule": [{"from": "0 20 * * *", "to": "0 6 * * *", "timezone": "Europe/Berlin"}],
-        },
-    },
 ]
 
 
@@ -59,13 +44,12 @@ def objects() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def applied(api_server: ApiServer, objects: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """All but what needs KEDA, applied with strict field validation."""
-    first = [one for one in objects if one["kind"] != "ScaledObject"]
-    api_server.apply(*first)
+    """All of them, applied with strict field validation."""
+    api_server.apply(*objects)
     api_server.await_condition("condition=Available", "deployment/busy", "--namespace", NAMESPACE)
-    yield first
+    yield objects
     api_server.kubectl("delete", "namespace", "--timeout=60s", NAMESPACE)
-    shared = [f"{one['kind']}/{one['metadata']['name']}" for one in first if one["kind"] in SHARED]
+    shared = [f"{one['kind']}/{one['metadata']['name']}" for one in objects if one["kind"] in SHARED]
     api_server.kubectl("delete", "--timeout=60s", *shared)
 
 
@@ -83,7 +67,7 @@ def metrics(api_server: ApiServer, applied: list[dict[str, Any]], tmp_path: Path
     context, _ = for_loopback(tmp_path)
     served = Metrics(lambda: pods(api_server, "busy"))
     with served.served(context) as port:
-        registered = registration(NAMESPACE, port)
+        registered = registration(GROUP, VERSION, namespace=NAMESPACE, port=port)
         api_server.apply(*registered)
         api_server.await_condition("condition=Available", f"apiservice/{VERSION}.{GROUP}")
         yield served
@@ -123,25 +107,6 @@ def test_the_next_up_leaves_replicas_to_the_scaler(
     assert wanted(api_server, "busy") == 3
 
 
-def test_keda_takes_our_objects_for_its_own(
-    api_server: ApiServer, applied: list[dict[str, Any]], objects: list[dict[str, Any]]
-) -> None:
-    del applied
-    try:
-        crd = definition("scaledobjects")
-    except (ToolchainError, subprocess.SubprocessError) as error:
-        pytest.skip(f"no module of KEDA: {error}")
-    api_server.kubectl("apply", "--server-side", "--filename=-", stdin=crd)
-    try:
-        api_server.await_condition("condition=Established", "crd/scaledobjects.keda.sh")
-        (ours,) = [one for one in objects if one["kind"] == "ScaledObject"]
-        api_server.apply(ours)
-        kept = api_server.get("scaledobject", "night", "--namespace", NAMESPACE)["spec"]
-        assert kept == ours["spec"]
-    finally:
-        api_server.kubectl("delete", "crd", "scaledobjects.keda.sh")
-
-
 def test_a_judge_is_switched_on_and_off_again(
     api_server: ApiServer, found: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,7 +144,5 @@ def test_what_an_autoscaler_has_is_not_scaled_by_hand(api_server: ApiServer, fou
 
 
 def test_an_engine_that_is_not_there_is_told_with_those_that_are(found: Deployed) -> None:
-    with pytest.raises(
-        PlacementError, match="juge is not an engine that is deployed; there are: busy, judge, large, night"
-    ):
+    with pytest.raises(PlacementError, match="juge is not an engine that is deployed; there are: busy, judge, large"):
         scale(found, "dev", "juge", 1)

@@ -57,6 +57,15 @@ class SmallStack:
         """Where the programs' scripts write down that they ran."""
         return self.directory / "journal"
 
+    @property
+    def events(self) -> Path:
+        """What the engine tells of a command, while it runs."""
+        return self.directory / "events.jsonl"
+
+    def told_so_far(self) -> str:
+        """All of it, as it is written."""
+        return self.events.read_text() if self.events.exists() else ""
+
     def write(self, program: str) -> None:
         """Replace the program."""
         (self.directory / "__main__.py").write_text(PREAMBLE + program)
@@ -79,7 +88,7 @@ class SmallStack:
 
     def pulumi(self, *arguments: str) -> Outcome:
         """Run `pulumi`, with the engine's own account of it."""
-        log = self.directory / "events.jsonl"
+        log = self.events
         log.unlink(missing_ok=True)
         done = subprocess.run(
             ["pulumi", *arguments, "--event-log", str(log)],

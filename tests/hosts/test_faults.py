@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ state() {
         [ "$second" != 2 ] || reached second-two
         sleep 1
     done
+    while [ -e /root/hold ]; do sleep 0.2; done
     file /etc/slow.conf 600 <<<"$SETTING"
     echo ended >>/root/journal
 }
@@ -187,14 +189,20 @@ def test_a_step_that_a_reboot_interrupted_is_begun_again(step: Step) -> None:
 
 
 def test_two_at_once_take_turns(step: Step, tmp_path: Path) -> None:
-    first = step.begin()
     other = replace(step, stack=small_stacks.made(tmp_path / "other"))
     other.write(seconds=1, setting="two")
-    second = other.stack.up()
+    step.machine.run("touch /root/hold")
+    first = step.begin()
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(other.stack.up)
+        try:
+            _until(lambda: "waits" in other.stack.told_so_far())
+        finally:
+            step.machine.run("rm /root/hold")
+        second = waiting.result()
     assert second.status == 0, second.text
     assert first.wait() == 0
     assert step.journal() == ["begun", "ended", "begun", "ended"]
-    assert any("waits" in message for message in second.messages("slow"))
 
 
 def test_what_was_made_is_taken_back_and_nothing_of_ours_stays(step: Step) -> None:

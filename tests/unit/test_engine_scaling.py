@@ -41,6 +41,11 @@ def test_an_hpa_keeps_an_engine_between_its_bounds_by_the_requests_that_wait(dev
     assert metric["pods"]["target"] == {"type": "AverageValue", "averageValue": "1000m"}
 
 
+def test_keda_may_take_an_engine_over_before_its_hpa_has_gone(dev: Stack) -> None:
+    annotations = dev("legal", scaling=HPA)["HorizontalPodAutoscaler", "legal"]["metadata"]["annotations"]
+    assert annotations["validations.keda.sh/hpa-ownership"] == "false"
+
+
 def test_a_cache_that_fills_up_is_a_reason_too(dev: Stack) -> None:
     scaling = {"max": 2, "signal": "cache", "target": 0.75}
     (metric,) = dev("legal", scaling=scaling)["HorizontalPodAutoscaler", "legal"]["spec"]["metrics"]

@@ -26,6 +26,7 @@ MODULE_VERSIONS = {
     "rclone": f"github.com/rclone/rclone v{versions.RCLONE}",
     "kuberay": f"github.com/ray-project/kuberay/ray-operator v{versions.KUBERAY}",
     "kserve": f"github.com/kserve/kserve v{versions.KSERVE}",
+    "keda": f"github.com/kedacore/keda/v2 v{versions.KEDA}",
     "lws": f"sigs.k8s.io/lws v{versions.LWS}",
     "argocd": f"github.com/argoproj/argo-cd/v3 v{versions.ARGOCD}",
     "argocd-definitions": f"github.com/argoproj/argo-cd/v3 v{versions.ARGOCD_DEFINITIONS}",
