@@ -60,7 +60,7 @@ class RayServe(OperatorEngine):
     """What one replica computes on."""
     context_length: PositiveInt | None = None
     """Longest prompt plus answer, in tokens; the model's own limit when not set."""
-    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
+    gpu_memory_utilization: Annotated[float, Field(ge=0.01, le=1)] = 0.9
     """Share of the GPU's memory that vLLM takes."""
     engine_options: Mapping[str, str | int | float | bool] = Field(
         default_factory=dict[str, str | int | float | bool], examples=[{"enable_prefix_caching": True}]

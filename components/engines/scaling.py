@@ -64,7 +64,7 @@ class Scaling(Section):
     max: Annotated[PositiveInt, Field(le=1000)]
     """Most replicas: GPUs for all of them should be there."""
     by: Literal["hpa", "keda"] = "hpa"
-    """A HorizontalPodAutoscaler, whose metrics come from an adapter; or KEDA. Neither is installed by this program."""
+    """A HorizontalPodAutoscaler, whose metrics come from an adapter; or KEDA. `inference:charts` brings both."""
     signal: Signal | None = None
     """What makes more of them: requests that wait, or a cache that is full. Not every engine can tell both."""
     target: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None

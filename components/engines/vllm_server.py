@@ -58,7 +58,7 @@ class VllmServer(ModelEngine):
     """LoRA adapters, which requests name as they name models; a pod without one of them says why in its status."""
     max_adapter_rank: Rank = 16
     """Highest rank of any adapter."""
-    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1), AfterValidator(has_gpus)] = 0.9
+    gpu_memory_utilization: Annotated[float, Field(ge=0.01, le=1), AfterValidator(has_gpus)] = 0.9
     """Share of the GPU's memory that vLLM takes."""
     quantization: Annotated[Quantization | None, AfterValidator(works_on_rocm)] = None
     """How the weights are quantized; as the model's own configuration says when not set."""

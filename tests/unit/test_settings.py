@@ -52,7 +52,7 @@ def test_the_shipped_settings_have_no_problems(stack: str) -> None:
         ),
         (
             put("engines", 0, "gpuMemoryUtilization", to=1.2),
-            "inference:engines[0].gpuMemoryUtilization must be a number of more than 0 and at most 1; it is 1.2",
+            "inference:engines[0].gpuMemoryUtilization must be a number of at least 0.01 and at most 1; it is 1.2",
         ),
         (put("engines", 2, "memoryMap", to="no"), 'inference:engines[2].memoryMap "no" must be true or false'),
         (
