@@ -163,6 +163,7 @@ def test_the_engines_in_the_operations_guide_are_valid() -> None:
             put("clusters", to=[{"name": "home", "simulated": [machine]}]),
             put("models", to=models),
             put("engines", to=engines),
+            put("argocd", to={}),
         )
         == []
     )
