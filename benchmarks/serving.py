@@ -32,11 +32,11 @@ AT_ONCE = 2
 LINKS = {"2.5 Gbit/s": "2500mbit", "no limit": None}
 """Between the store and the host, in turn."""
 BUCKET, FILE, PORT, READER = "models", "model.gguf", 30400, reader_user("all")
-INNER = {"large": 3 * 2**20, "chat": 128}
-"""By model: 4.5 GiB, which is what 8 billion parameters of 4 bits take, and half a megabyte."""
+INNER = {"large": 3 * 2**20, "chat": 2**19}
+"""By model: 4.5 GiB, which is what 8 billion parameters of 4 bits take, and 768 MiB: half a second a request."""
 LARGE, SMALL = (
     Model.model_validate({"name": name, "source": f"hf://org/{name}@{0:040}", "files": [FILE], "size": size})
-    for name, size in {"large": "5Gi", "chat": "1Mi"}.items()
+    for name, size in {"large": "5Gi", "chat": "1Gi"}.items()
 )
 BY_HAND = """
 set -eu
@@ -131,7 +131,7 @@ def _up(hosts: Hosts, scratch: Path) -> Served:
         {"home": (machine,)},
         store={"kind": "external", "endpoint": store.server.url, "bucket": BUCKET, "accessKey": READER},
         models=[model.model_dump(mode="json", by_alias=True, exclude_defaults=True) for model in (LARGE, SMALL)],
-        engines=[_engine(LARGE, replicas=0, memory="8Gi"), _engine(SMALL, replicas=1, memory="1Gi")],
+        engines=[_engine(LARGE, replicas=0, memory="8Gi"), _engine(SMALL, replicas=1, memory="3Gi")],
         gateway={"litellm": {"replicas": 1, "nodePort": PORT}, "openWebui": None},
     )
     deployment.set_secret("storeSecretKey", store.keys[READER])
