@@ -14,6 +14,7 @@ import pytest
 from benchmarks.preview import BARE, recording
 from benchmarks.workbench import STACK, configuration
 from components.engines import ENGINES
+from components.engines.chart import Chart
 from components.engines.engine import Engine
 from stacks.schema import find
 from tests.unit.recording import record, recorded
@@ -21,6 +22,16 @@ from tests.unit.recording import record, recorded
 COUNT = 200
 ROUNDS = 3
 GOAL_SECONDS = 1
+TOLD: Mapping[str, Mapping[str, Any]] = {
+    "vllm-distributed": {"nodes": 2},
+    "triton": {"models": [{"model": "model", "backend": "onnxruntime"}]},
+    "kserve": {"runtime": "mlserver", "modelFormat": "sklearn"},
+    "mlserver": {"models": [{"model": "model", "runtime": "sklearn"}]},
+    "torchserve": {"models": [{"model": "model", "file": "model.mar"}]},
+    "comfyui": {"models": [{"model": "model", "folder": "checkpoints"}]},
+    "speaches": {"models": [{"model": "model", "repository": "org/NUMBER", "task": "transcription"}]},
+}
+"""By kind: what the schema has no example of that would fit here."""
 
 
 def run() -> list[str]:
@@ -63,9 +74,14 @@ def _configuration() -> dict[str, Any]:
     """As many engines of each kind as of every other, with what the kind must be told and nothing else."""
     whole = configuration(COUNT)
     models = [one | {"files": ["*"]} for one in whole["inference:models"]]
-    examples = [_example(kind) for kind in ENGINES]
-    engines = [{**examples[number % len(examples)], "name": f"engine-{number}"} for number in range(COUNT)]
+    examples = [_example(kind) for kind in ENGINES if kind is not Chart]  # whose objects are its publisher's
+    engines = [_numbered(examples[number % len(examples)], number) for number in range(COUNT)]
     return whole | {"inference:models": models, "inference:engines": engines}
+
+
+def _numbered(example: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    text = json.dumps({**example, "name": f"engine-{number}"})
+    return json.loads(text.replace("NUMBER", str(number)))
 
 
 def _example(kind: type[Engine]) -> Mapping[str, Any]:
@@ -73,5 +89,11 @@ def _example(kind: type[Engine]) -> Mapping[str, Any]:
     setting = find(("engines", 0, name))
     told = {key: setting[key].example for key in setting.schema["required"]}
     small: dict[str, Any] = {"cluster": "dev", "resources": {"cpu": "1", "memory": "2Gi"}, "kind": name}
-    gpu = {} if "cpu" in kind.IMAGES else {"accelerator": {"kind": "cuda"}}
-    return {**told, **small, **gpu, **({"model": "model"} if "model" in kind.model_fields else {})}
+    gpu = {} if "cpu" in getattr(kind, "IMAGES", {"cpu"}) else {"accelerator": {"kind": "cuda"}}
+    return {
+        **told,
+        **TOLD.get(name, {}),
+        **small,
+        **gpu,
+        **({"model": "model"} if "model" in kind.model_fields else {}),
+    }
