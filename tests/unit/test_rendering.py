@@ -204,7 +204,7 @@ def test_the_same_settings_give_the_same_bytes_however_python_shuffles() -> None
 def test_every_python_renders_the_same_bytes(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     files = tree.files(rendered(on_paper(stack, monkeypatch, **GITOPS)))
     digest = sha256("".join(f"{path}{text}" for path, text in files.items()).encode()).hexdigest()
-    known = dict(reversed(line.split()) for line in DIGESTS.read_text().splitlines())
+    known = {name: one for one, name in (line.split() for line in DIGESTS.read_text().splitlines())}
     assert digest == known[stack], f"objects have changed, or this Python is another; put {digest} into {DIGESTS.name}"
 
 
