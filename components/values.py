@@ -1,6 +1,6 @@
-"""Nested mappings, as charts take them."""
+"""Nested mappings, as charts and Kubernetes take them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 
@@ -12,3 +12,15 @@ def merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]
         both = isinstance(given, Mapping) and isinstance(value, Mapping)
         result[key] = merged(cast("Mapping[str, Any]", given), cast("Mapping[str, Any]", value)) if both else value
     return result
+
+
+def texts(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in it with its path, such as `spec.containers[0].image`."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in cast("Mapping[str, object]", value).items():
+            yield from texts(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for number, inner in enumerate(cast("list[object]", value)):
+            yield from texts(inner, f"{path}[{number}]")

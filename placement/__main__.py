@@ -16,10 +16,9 @@ from placement.picture import picture
 from placement.problems import PlacementError
 from placement.report import report
 from placement.text import style_for
+from throwaway.command import ended
 from throwaway.interrupts import as_keyboard_interrupt
-from throwaway.problems import StackError
 from toolchain import places
-from toolchain.problems import EXIT_CODE, ToolchainError
 
 _CODES = """exit codes:
   0    every pod is placed
@@ -29,7 +28,7 @@ _CODES = """exit codes:
   4    anything else went wrong
   130  interrupted
 """
-MISFIT, FAILED, INTERRUPTED = 1, 4, 130
+MISFIT = 1
 _MOST = 1000
 """Replicas, as in the settings."""
 
@@ -37,18 +36,11 @@ _MOST = 1000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        fits = _COMMANDS[options.command](options)
-    except ToolchainError as error:
-        print(error, file=sys.stderr)
-        return EXIT_CODE
-    except (StackError, OSError) as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print(_INTERRUPTED[options.command], file=sys.stderr)
-        return INTERRUPTED
-    return 0 if fits else MISFIT
+
+    def run() -> int:
+        return 0 if _COMMANDS[options.command](options) else MISFIT
+
+    return ended(run, interrupted=_INTERRUPTED[options.command])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,11 +12,11 @@ from difflib import unified_diff
 from pathlib import Path
 
 from rendering import tree
-from rendering.objects import folder, objects
+from rendering.objects import rendered
+from throwaway.command import ended
 from throwaway.interrupts import as_keyboard_interrupt
 from throwaway.problems import StackError
 from toolchain import places
-from toolchain.problems import EXIT_CODE, ToolchainError
 
 _CODES = """exit codes:
   0    the files are what the settings say
@@ -26,25 +26,19 @@ _CODES = """exit codes:
   4    anything else went wrong
   130  interrupted
 """
-STALE, FAILED, INTERRUPTED = 1, 4, 130
+STALE = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        wanted = tree.files(objects(options.stack, config_file=options.config_file))
-        where = Path(options.repository, folder(options.stack, config_file=options.config_file))
+
+    def run() -> int:
+        found = rendered(options.stack, config_file=options.config_file)
+        wanted, where = tree.files(found.objects), Path(options.repository, found.folder)
         return _check(where, wanted, options.stack) if options.command == "check" else _render(where, wanted, options)
-    except ToolchainError as error:
-        print(error, file=sys.stderr)
-        return EXIT_CODE
-    except (StackError, OSError) as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("Interrupted. No file was changed, or run it again.", file=sys.stderr)
-        return INTERRUPTED
+
+    return ended(run, interrupted="Interrupted. No file was changed, or run it again.")
 
 
 def _parser() -> argparse.ArgumentParser:

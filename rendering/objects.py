@@ -1,13 +1,15 @@
 """The objects of a stack's applications, without a cluster, an account or a secret: from a preview of its program."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
 from components.gitops.delivery import Delivery
 from components.gitops.route import APPLICATION
+from components.values import texts
 from throwaway.engine import Engine
 from throwaway.problems import StackError
 from throwaway.workspace import settings, workspace
@@ -17,21 +19,26 @@ _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SECRET = "[secret]"
 
 
-def objects(stack: str, *, config_file: Path | None = None) -> Sequence[Mapping[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What a stack's applications are."""
+
+    folder: str
+    """Where they are in the repository."""
+    objects: Sequence[Mapping[str, Any]]
+
+
+def rendered(stack: str, *, config_file: Path | None = None) -> Rendered:
     """Render the stack. Raises StackError and ToolchainError."""
     to_render = settings(stack, config_file, "rendering")
-    _through_git(stack, to_render)
+    delivery = _through_git(stack, to_render)
     with workspace(stack, "rendering") as place:
         place.fill(to_render)
         engine = Engine(project=place.project, stack=stack, environment=place.environment())
         engine.init()
         states = engine.preview()
-    return [_checked(state["inputs"]) for state in states if _is_rendered(state)]
-
-
-def folder(stack: str, *, config_file: Path | None = None) -> str:
-    """Where the stack's applications are in the repository. Raises StackError."""
-    return _through_git(stack, settings(stack, config_file, "rendering")).folder(stack)
+    objects = [_checked(state["inputs"]) for state in states if _is_rendered(state)]
+    return Rendered(folder=delivery.folder(stack), objects=objects)
 
 
 def _through_git(stack: str, to_render: Mapping[str, Any]) -> Delivery:
@@ -52,19 +59,8 @@ def _is_rendered(state: Mapping[str, Any]) -> bool:
 
 
 def _checked(one: Mapping[str, Any]) -> Mapping[str, Any]:
-    for path, value in _values(one):
+    for path, value in texts(one):
         if value in (_SECRET, _UNKNOWN):
             what = "a secret" if value == _SECRET else "known only when it is deployed"
             raise StackError(f"{one['kind']} {one['metadata']['name']} cannot be rendered: {path} is {what}.")
     return one
-
-
-def _values(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, inner in cast("Mapping[str, object]", value).items():
-            yield from _values(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for number, inner in enumerate(cast("list[object]", value)):
-            yield from _values(inner, f"{path}[{number}]")

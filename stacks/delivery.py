@@ -41,7 +41,7 @@ class Delivery(pulumi.ComponentResource):
         super().__init__("inference:stacks:Delivery", name, None, opts)
         self._settings, self._foundation, self._namespaces = settings, foundation, namespaces
         # Simulated nodes run no Argo CD: a rehearsal shows where pods go, however they come there.
-        self._through_git = settings.delivery.through_git and not settings.rehearsal
+        self._repository = None if settings.rehearsal else settings.delivery.repository
         child = pulumi.ResourceOptions(parent=self)
         wanted = None if settings.rendering else settings.argocd  # it is never rendered itself
         self.argocds = ArgoCds(f"{name}-argocd", settings, foundation, wanted, child) if wanted else None
@@ -63,14 +63,14 @@ class Delivery(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         """What others wait for until the application is there: the component, or the Application that Argo CD has."""
         delivery = self._settings.delivery
-        if not self._through_git or not delivery.repository:
+        if not self._repository:
             return component
         way, called = self._ways[cluster.name], _name(cluster, called)
         wanted = Wanted(
             name=called,
             project=cluster.name,
             source=Source(
-                repository=delivery.repository,
+                repository=self._repository,
                 revision=delivery.revision,
                 path=f"{delivery.folder(pulumi.get_stack())}/{called}",
             ),
@@ -102,7 +102,7 @@ class Delivery(pulumi.ComponentResource):
 
     def _way(self, cluster: Cluster) -> Way:
         delivery = self._settings.delivery
-        if not self._through_git or not delivery.repository:
+        if not self._repository:
             return Way(route=Route(cluster=cluster.provider, hand_over=delivery.hand_over))
         renderer = kubernetes.Provider(
             f"{cluster.name}-renderer",
@@ -113,7 +113,7 @@ class Delivery(pulumi.ComponentResource):
         bounds = project(
             f"{cluster.name}-project",
             cluster.name,
-            repositories=[delivery.repository],
+            repositories=[self._repository],
             destination=self.destination(cluster),
             namespaces=self._namespaces,
             opts=self.argocd(cluster).merge(pulumi.ResourceOptions(parent=self)),

@@ -17,6 +17,7 @@ from components.engines.update import updates
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
 from components.gateway.gateway import Backend
 from components.gitops.chart import ChartService
+from components.gitops.charts import ThirdParty
 from components.storage.model import Model
 from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps
 from components.storage.program import program
@@ -53,7 +54,7 @@ class Engines(pulumi.ComponentResource):
         cluster: Cluster,
         *,
         delivery: Delivery,
-        charts: Sequence[pulumi.Resource],
+        charts: Mapping[ThirdParty, pulumi.Resource],
         synced: Mapping[str, pulumi.Resource],
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -64,8 +65,7 @@ class Engines(pulumi.ComponentResource):
         engines = [copy for engine in originals for copy in engine.copies]
         if settings.rehearsal:
             engines = [engine.at_most() for engine in engines]
-        asked_for = {one.name for one in settings.charts if one.cluster in (None, cluster.name)}
-        self._monitored = cluster.operators and "kube-prometheus-stack" in asked_for
+        self._monitored = "kube-prometheus-stack" in charts
         store = foundation.stores[cluster.name]
         first = foundation.on(cluster).merge(pulumi.ResourceOptions(parent=self))
         namespace = Namespace(
@@ -74,7 +74,7 @@ class Engines(pulumi.ComponentResource):
         inside = self._after(namespace)
         shared = [
             *self._shared(store, inside),
-            *charts,
+            *charts.values(),
             *priority_classes(f"{name}-priority", {one.priority for one in engines}, opts=first).values(),
         ]
         origin = registry(name, engines, settings, namespace=NAMESPACE, opts=inside)

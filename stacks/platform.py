@@ -59,7 +59,7 @@ class Platform(pulumi.ComponentResource):
                 foundation,
                 cluster,
                 delivery=self._delivery,
-                charts=list(charts.values()),
+                charts=charts,
                 synced=models.synced if models else {},
                 opts=pulumi.ResourceOptions(parent=self, providers=[cluster.provider]),
             )

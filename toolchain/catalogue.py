@@ -144,65 +144,56 @@ MC = Tool(
     ),
 )
 
-RAY_OPERATOR = Tool(
-    name="ray-operator",
-    version=versions.KUBERAY,
-    groups=frozenset({"tests"}),
-    asks=(),
-    fits=Fit(at_least=_numbers(versions.KUBERAY), below=(_numbers(versions.KUBERAY)[0] + 1,)),
-    # Published as an image alone.
-    release=None,
-    source=GoPackage(
-        family="kuberay",
-        package="github.com/ray-project/kuberay/ray-operator",
-        expectation="about 2 min on 2 cores",
-    ),
-)
 
-KSERVE_MANAGER = Tool(
-    name="kserve-manager",
-    version=versions.KSERVE,
-    groups=frozenset({"tests"}),
-    asks=(),
-    fits=Fit(at_least=_numbers(versions.KSERVE), below=(_numbers(versions.KSERVE)[0] + 1,)),
-    # Published as an image alone.
-    release=None,
-    source=GoPackage(
-        family="kserve",
-        package="github.com/kserve/kserve/cmd/manager",
-        expectation="about 5 min on 2 cores",
-    ),
-)
-
-LWS_MANAGER = Tool(
-    name="lws-manager",
-    version=versions.LWS,
-    groups=frozenset({"tests"}),
-    asks=(),
-    fits=Fit(at_least=_numbers(versions.LWS), below=(0, _numbers(versions.LWS)[1] + 1)),
-    # Published as an image alone.
-    release=None,
-    source=GoPackage(family="lws", package="sigs.k8s.io/lws/cmd", expectation="about 2 min on 2 cores"),
-)
-
-
-def _keda(name: str, command: str, expectation: str) -> Tool:
+def _operator(name: str, version: str, source: GoPackage) -> Tool:
+    """A program that tests alone need, and that is published as an image alone."""
     return Tool(
         name=name,
-        version=versions.KEDA,
+        version=version,
         groups=frozenset({"tests"}),
         asks=(),
-        fits=Fit(at_least=_numbers(versions.KEDA), below=(_numbers(versions.KEDA)[0] + 1,)),
-        # Published as images alone.
+        fits=Fit(at_least=_numbers(version), below=(_numbers(version)[0] + 1,)),
         release=None,
-        source=GoPackage(
-            family="keda",
-            package=f"github.com/kedacore/keda/v2/cmd/{command}",
-            settings=(f"github.com/kedacore/keda/v2/version.Version={versions.KEDA}",),
-            expectation=expectation,
-        ),
+        source=source,
     )
 
+
+def _keda(command: str, expectation: str) -> Tool:
+    source = GoPackage(
+        family="keda",
+        package=f"github.com/kedacore/keda/v2/cmd/{command}",
+        settings=(f"github.com/kedacore/keda/v2/version.Version={versions.KEDA}",),
+        expectation=expectation,
+    )
+    return _operator(f"keda-{command}", versions.KEDA, source)
+
+
+OPERATORS = (
+    _operator(
+        "ray-operator",
+        versions.KUBERAY,
+        GoPackage(
+            family="kuberay",
+            package="github.com/ray-project/kuberay/ray-operator",
+            expectation="about 2 min on 2 cores",
+        ),
+    ),
+    _operator(
+        "kserve-manager",
+        versions.KSERVE,
+        GoPackage(
+            family="kserve", package="github.com/kserve/kserve/cmd/manager", expectation="about 5 min on 2 cores"
+        ),
+    ),
+    _operator(
+        "lws-manager",
+        versions.LWS,
+        GoPackage(family="lws", package="sigs.k8s.io/lws/cmd", expectation="about 2 min on 2 cores"),
+    ),
+    _keda("operator", "about 7 min on 2 cores"),
+    _keda("adapter", "about 2 min on 2 cores"),
+    _keda("webhooks", "about 10 s on 2 cores"),
+)
 
 # One program for all of Argo CD: what it is depends on the name that it is started by.
 ARGOCD = Tool(
@@ -364,12 +355,7 @@ TOOLS: tuple[Tool, ...] = (
     MINIO,
     MC,
     VERSITYGW,
-    RAY_OPERATOR,
-    KSERVE_MANAGER,
-    LWS_MANAGER,
-    _keda("keda-operator", "operator", "about 7 min on 2 cores"),
-    _keda("keda-adapter", "adapter", "about 2 min on 2 cores"),
-    _keda("keda-webhooks", "webhooks", "about 10 s on 2 cores"),
+    *OPERATORS,
     ARGOCD,
     ARGOCD_DEFINITIONS,
     HELM,

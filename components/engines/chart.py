@@ -1,17 +1,18 @@
 """Any Helm chart, through Argo CD, with the placement, policies and gateway of all others."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, field_validator
 
 from components.accelerators import Kind
-from components.engines.engine import Engine, Mode, Protocol, Workload
+from components.engines.engine import Workload
 from components.engines.image import HttpPath
+from components.engines.protocol import ProtocolEngine
+from components.engines.settings import CONFIDENTIAL
 from components.node.settings import Architecture
 from components.section import PORT, Labels, Name, rule
-from components.values import merged
+from components.values import merged, texts
 
 ChartName = Annotated[
     str,
@@ -33,12 +34,9 @@ ValuesPath = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=200),
     rule("keys of the chart's values, with dots between them", example="server.pod"),
 ]
-_CONFIDENTIAL = re.compile(
-    r"(token|password|passwd|secret|credentials|(api|access|private|secret)_?key)$", re.IGNORECASE
-)
 
 
-class Chart(Engine):
+class Chart(ProtocolEngine):
     """Any Helm chart, which Argo CD applies: the way out for what has no kind of its own. Needs `inference:argocd`."""
 
     kind: Literal["chart"]
@@ -59,10 +57,6 @@ class Chart(Engine):
     """Where that answers, and its pods do."""
     path: HttpPath = "/v1"
     """Where its API begins."""
-    protocol: Protocol = "http"
-    """What it answers in. `openai` puts it behind the gateway under the engine's name, which the server must know."""
-    mode: Mode = "chat"
-    """What the gateway's users ask it for, where its protocol is `openai`."""
     pod_labels: Labels = Field(default_factory=dict[str, str], examples=[{"app": "text-generation"}])
     """Labels of its pods, which its network policy is for; `app.kubernetes.io/instance` with the engine's name when
     not set, as charts have it that follow Helm's own."""
@@ -74,7 +68,7 @@ class Chart(Engine):
     @field_validator("values")
     @classmethod
     def _nothing_secret(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if found := next(_secrets(values), None):
+        if found := next((path for path, text in texts(values) if text and CONFIDENTIAL.search(path)), None):
             raise ValueError(f"{found} looks like a secret, which anyone could read here: name a Secret instead")
         return values
 
@@ -96,16 +90,6 @@ class Chart(Engine):
         return ("amd64", "arm64")
 
     @property
-    def speaks(self) -> Protocol:
-        """As its settings say."""
-        return self.protocol
-
-    @property
-    def serves(self) -> Mapping[str, Mode]:
-        """Itself."""
-        return {self.name: self.mode}
-
-    @property
     def selector(self) -> Labels:
         """Labels of its pods."""
         return self.pod_labels or {"app.kubernetes.io/instance": self.name}
@@ -121,15 +105,6 @@ class Chart(Engine):
         return Workload(
             image=self.images[self.accelerator.kind], ports={"http": self.port}, health=self.path, metrics=None
         )
-
-
-def _secrets(values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    for key, value in values.items():
-        where = f"{path}.{key}" if path else key
-        if isinstance(value, Mapping):
-            yield from _secrets(cast("Mapping[str, Any]", value), where)
-        elif isinstance(value, str) and value and _CONFIDENTIAL.search(key):
-            yield where
 
 
 def _nested(keys: Sequence[str], value: Mapping[str, Any]) -> Mapping[str, Any]:

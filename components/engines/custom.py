@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, StringConstraints, ValidationInfo, field_validator
 
-from components.engines.engine import Argument, Mode, Protocol, Workload
+from components.engines.engine import Argument, Workload
 from components.engines.image import HttpPath, ImageEngine
+from components.engines.protocol import ProtocolEngine
+from components.engines.settings import CONFIDENTIAL
 from components.section import Name, Quantity, Section, rule
 from components.workload.spec import SecretKey
 
@@ -17,9 +19,6 @@ Variable = Annotated[
     rule("the name of an environment variable", example="LOG_LEVEL"),
 ]
 _PLACEHOLDER = re.compile(r"\{model:([^{}]*)\}")
-_CONFIDENTIAL = re.compile(
-    r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS|(API|ACCESS|PRIVATE|SECRET)_?KEY)$", re.IGNORECASE
-)
 
 
 class SecretReference(Section):
@@ -39,16 +38,11 @@ class SecretReference(Section):
     """Which of its keys."""
 
 
-class Custom(ImageEngine):
+class Custom(ProtocolEngine, ImageEngine):
     """Any server that says over HTTP when it can serve."""
 
     kind: Literal["custom"]
     """Which engine."""
-    protocol: Protocol = "http"
-    """What it answers in. `openai` puts it behind the gateway under the engine's name, which the server must know;
-    `v2` is the Open Inference Protocol. All but `openai` are for `clients` alone."""
-    mode: Mode = "chat"
-    """What the gateway's users ask it for, where its protocol is `openai`."""
     models: tuple[Name, ...] = ()
     """Those of `models` that it loads from the node's cache."""
     command: tuple[Argument, ...] = ()
@@ -104,7 +98,7 @@ class Custom(ImageEngine):
     @field_validator("env")
     @classmethod
     def _nothing_secret(cls, env: dict[str, str]) -> dict[str, str]:
-        if found := next((name for name in env if _CONFIDENTIAL.search(name)), None):
+        if found := next((name for name in env if CONFIDENTIAL.search(name)), None):
             raise ValueError(f"{found} looks like a secret, which anyone could read here: use `secretEnv`")
         return env
 
@@ -116,16 +110,6 @@ class Custom(ImageEngine):
             if twice := sorted(names.intersection(info.data.get(other, ()))):
                 raise ValueError(f"{twice[0]} is set by `{alias}` too: keep one of them")
         return given
-
-    @property
-    def speaks(self) -> Protocol:
-        """As its settings say."""
-        return self.protocol
-
-    @property
-    def serves(self) -> Mapping[str, Mode]:
-        """Itself."""
-        return {self.name: self.mode}
 
     @property
     def uses(self) -> Mapping[tuple[str | int, ...], Name]:

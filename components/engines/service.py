@@ -207,12 +207,17 @@ def placement(engine: Engine, cluster: ClusterSettings, request: AcceleratorRequ
     )
 
 
+def devices(engine: Engine) -> Mapping[str, int]:
+    """GPUs of one replica, by the name under which Kubernetes counts them."""
+    resource = ACCELERATORS[engine.accelerator.kind].resource
+    return {resource: engine.accelerator.count} if resource else {}
+
+
 def _admitted(where: Placement, workload: Workload) -> Placement:
     return replace(where, groups=[*where.groups, *workload.groups])
 
 
 def _serve(engine: Engine, workload: Workload, loaded: Loading, startup: int) -> Container:
-    resource = ACCELERATORS[engine.accelerator.kind].resource
     key = key_of(engine)
     shared_memory = {"/dev/shm": "shared-memory"} if workload.shared_memory else {}
     files = {FILES: "files"} if workload.files else {}
@@ -238,7 +243,7 @@ def _serve(engine: Engine, workload: Workload, loaded: Loading, startup: int) ->
             starts_ready=True,
         ),
         resources=engine.resources,
-        devices={resource: engine.accelerator.count} if resource else {},
+        devices=devices(engine),
         writable_root=workload.writable_root,
         drain=workload.drain,
     )

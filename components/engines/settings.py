@@ -8,6 +8,10 @@ from pydantic import AfterValidator, StringConstraints
 
 from components.section import Name, rule
 
+CONFIDENTIAL = re.compile(
+    r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS|(API|ACCESS|PRIVATE|SECRET)_?KEY)$", re.IGNORECASE
+)
+"""How names end of what nobody else may read."""
 _MOVES = re.compile(r"[^0-9]*|.*(latest|nightly).*")
 """Tags under which tomorrow's image is another: for want of any number, or by name."""
 

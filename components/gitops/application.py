@@ -7,11 +7,10 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.gitops.programs import NAMESPACE
 from components.gitops.route import APPLICATION
 
 API = "argoproj.io/v1alpha1"
-NAMESPACE = "argocd"
-"""Where Argo CD looks for them."""
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 """Has Argo CD remove an application's objects before the application itself is gone."""
 SYNC_SECONDS = 1800

@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
 from components.gitops.access import grant
+from components.gitops.application import API
 from components.gitops.configuration import NOTIFICATION_TOKEN, SSO_SECRET, config_maps
 from components.gitops.parts import REDIS_PASSWORD, Part, parts
 from components.gitops.programs import NAMESPACE, SERVER_PORT
@@ -130,7 +131,7 @@ class ArgoCdService(pulumi.ComponentResource):
         """Closed, before Argo CD's API server makes one that allows everything."""
         return kubernetes.apiextensions.CustomResource(
             f"{self._name}-default-project",
-            api_version="argoproj.io/v1alpha1",
+            api_version=API,
             kind="AppProject",
             metadata={"name": "default", "namespace": NAMESPACE},
             spec={"description": "Allows nothing: applications belong to a project of their own."},

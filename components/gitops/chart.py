@@ -5,14 +5,13 @@ from typing import Any
 
 import pulumi
 
-from components.accelerators import ACCELERATORS
 from components.cluster.settings import ClusterSettings
 from components.engines.chart import Chart
-from components.engines.service import placement
+from components.engines.service import devices, placement
 from components.gitops.application import Chart as ChartSource
 from components.gitops.application import Destination, Wanted, application, project
 from components.workload.around import network_policy
-from components.workload.pod import tolerations
+from components.workload.pod import resource_requirements, tolerations
 from components.workload.spec import Peer
 
 
@@ -83,19 +82,10 @@ class ChartService(pulumi.ComponentResource):
 
 def _told(engine: Chart, cluster: ClusterSettings) -> Mapping[str, Any]:
     """Where its pods go and what they may use, under the names that charts have for it."""
-    where, wanted = placement(engine, cluster), engine.resources
-    resource = ACCELERATORS[engine.accelerator.kind].resource
-    devices = {resource: str(engine.accelerator.count)} if resource else {}
+    where = placement(engine, cluster)
     return {
         "nodeSelector": dict(where.node_selector),
         "tolerations": tolerations(where),
-        "resources": {
-            "requests": {"cpu": wanted.cpu, "memory": wanted.memory, **devices},
-            "limits": {
-                "cpu": wanted.cpu_limit or wanted.cpu,
-                "memory": wanted.memory_limit or wanted.memory,
-                **devices,
-            },
-        },
+        "resources": resource_requirements(engine.resources, devices(engine)),
         **({"runtimeClassName": where.runtime_class} if where.runtime_class else {}),
     }

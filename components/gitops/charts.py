@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from components.engines.monitoring import NAMESPACE as MONITORING
 from components.gitops.versions import (
     ARGO_WORKFLOWS,
     CERT_MANAGER,
@@ -98,7 +99,7 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
         repository="https://prometheus-community.github.io/helm-charts",
         chart="kube-prometheus-stack",
         version=KUBE_PROMETHEUS_STACK,
-        namespace="monitoring",
+        namespace=MONITORING,
         # Whoever's monitors there are in the cluster, not only those that this chart brings.
         values={
             "prometheus": {
@@ -122,7 +123,7 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
         repository="https://prometheus-community.github.io/helm-charts",
         chart="prometheus-adapter",
         version=PROMETHEUS_ADAPTER,
-        namespace="monitoring",
+        namespace=MONITORING,
         values={
             "prometheus": {"url": "http://kube-prometheus-stack-prometheus.monitoring.svc", "port": 9090},
             "rules": {"custom": SIGNAL_RULES},

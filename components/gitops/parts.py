@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components.engines.monitoring import NAMESPACE as MONITORING
 from components.gitops.access import Access
 from components.gitops.programs import HOME, Program, peer, programs
 from components.gitops.settings import ArgoCd
@@ -10,8 +11,6 @@ from components.gitops.versions import ARGO_CD, REDIS
 from components.workload.application import Server
 from components.workload.spec import ConfigFiles, Container, Health, Peer, Placement, Pod, Scratch, SecretKey
 
-MONITORING = "monitoring"
-"""Namespace whose pods may read metrics."""
 REDIS_PASSWORD = SecretKey(secret="argocd-redis", key="auth")
 REDIS_PORT = 6379
 LOST_NODE_SECONDS = 30

@@ -1,11 +1,23 @@
 """From plain data to a pod that passes `restricted` pod security with a read-only root."""
 
+from collections.abc import Mapping
 from math import ceil
 
 import pulumi_kubernetes as kubernetes
 
 from components.workload.fields import stated
-from components.workload.spec import Claim, ConfigFiles, Container, Health, Placement, Pod, Scratch, SecretFiles, Volume
+from components.workload.spec import (
+    Claim,
+    ConfigFiles,
+    Container,
+    Health,
+    Placement,
+    Pod,
+    Resources,
+    Scratch,
+    SecretFiles,
+    Volume,
+)
 
 USER = 10001
 """Unprivileged user and group of every pod: above what hosts give to accounts."""
@@ -78,7 +90,7 @@ def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
         "env": _environment(container),
         "ports": [{"name": name, "container_port": port, "protocol": "TCP"} for name, port in container.ports.items()],
         "volume_mounts": [_mount(path, volume, container) for path, volume in container.mounts.items()],
-        "resources": _resources(container),
+        "resources": resource_requirements(container.resources, container.devices),
         "security_context": {
             "allow_privilege_escalation": False,
             "privileged": False,
@@ -123,12 +135,14 @@ def _environment(container: Container) -> list[kubernetes.core.v1.EnvVarArgsDict
     return [*({"name": name, "value": value} for name, value in container.env.items()), *secret]
 
 
-def _resources(container: Container) -> kubernetes.core.v1.ResourceRequirementsArgsDict:
-    wanted = container.resources
-    devices = {name: str(count) for name, count in container.devices.items()}
+def resource_requirements(
+    wanted: Resources, devices: Mapping[str, int]
+) -> kubernetes.core.v1.ResourceRequirementsArgsDict:
+    """Requests and limits; of `devices` as many as are named, since Kubernetes lends no part of one."""
+    counted = {name: str(count) for name, count in devices.items()}
     return {
-        "requests": {"cpu": wanted.cpu, "memory": wanted.memory, **devices},
-        "limits": {"cpu": wanted.cpu_limit or wanted.cpu, "memory": wanted.memory_limit or wanted.memory, **devices},
+        "requests": {"cpu": wanted.cpu, "memory": wanted.memory, **counted},
+        "limits": {"cpu": wanted.cpu_limit or wanted.cpu, "memory": wanted.memory_limit or wanted.memory, **counted},
     }
 
 

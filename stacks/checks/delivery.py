@@ -28,19 +28,16 @@ def third_party_charts_are_whole(draft: Draft) -> Iterator[Problem]:
     """Somebody applies them, in clusters that are there, each once, with what it needs."""
     known = names(draft.clusters)
     asked = [(place, one) for place, one in readable(draft.charts, "name", "cluster")]
-    for place, chart in asked:
+    for number, (place, chart) in enumerate(asked):
         if not draft.has_argocd:
             yield Problem(place=place, message="is a chart, which only Argo CD applies: add inference:argocd")
         if chart.cluster and known is not None and chart.cluster not in known:
             message = f'"{chart.cluster}" is not a cluster{there_are(chart.cluster, known)}'
             yield Problem(place=(*place, "cluster"), message=message)
-        others = [one for at, one in asked if at != place and _meet(one, chart)]
-        if any(one.name == chart.name for one in others) and place == max(
-            at for at, one in asked if one.name == chart.name
-        ):
+        if any(one.name == chart.name and _meet(one, chart) for _, one in asked[:number]):
             yield Problem(place=(*place, "name"), message=f"{chart.name} is asked for twice in one cluster")
         for needed in chart.published.after:
-            if not any(one.name == needed for one in others):
+            if not any(one.name == needed and _meet(one, chart) for _, one in asked):
                 message = f"{chart.name} needs {needed}: add {{name: {needed}}} to inference:charts"
                 yield Problem(place=(*place, "name"), message=message)
 

@@ -2,7 +2,6 @@
 
 import copy
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import pytest
 
 from rendering.__main__ import main as rendering
-from tests.api_server import ApiServer, KubectlError
+from tests.api_server import ApiServer
 from tests.argocd import ArgoCd, argocd
 from tests.e2e.deployment import Deployment
 from tests.git import Repository, repository
 from tests.unit.recording import stack_settings
+from tests.waiting import until
 
 APPLICATIONS = ("dev-legal", "dev-legal-rocm", "dev-chat", "dev-gateway")
 
@@ -111,7 +111,7 @@ def test_a_running_stack_goes_over_to_git_without_a_pod_that_restarts(desk: Desk
 def test_what_somebody_changes_by_hand_is_healed(desk: Desk) -> None:
     desk.cluster.kubectl("scale", "deployment/chat", "--namespace", "inference", "--replicas=5")
     chat = ("deployment", "chat", "--namespace", "inference")
-    _eventually(lambda: desk.cluster.get(*chat)["spec"]["replicas"] == 2)
+    until(lambda: desk.cluster.get(*chat)["spec"]["replicas"] == 2)
 
 
 def test_a_changed_setting_is_a_commit_that_argo_cd_applies(desk: Desk) -> None:
@@ -138,7 +138,7 @@ def test_a_commit_that_cannot_be_applied_is_reported_and_the_next_one_mends_it(d
     good = desk.git.files()[file]
     desk.git.commit({file: good.replace("containers:", "containres:")}, "Broken by hand")
     desk.argo.refresh("dev-chat")
-    _eventually(lambda: "containres" in str(desk.argo.application("dev-chat")["status"]))
+    until(lambda: "containres" in str(desk.argo.application("dev-chat")["status"]))
     desk.git.commit({file: good}, "Mended")
     desk.synced("dev-chat")
 
@@ -172,15 +172,3 @@ def test_destroying_it_while_argo_cd_delivers_leaves_nothing(desk: Desk) -> None
     assert len(kept) == len(APPLICATIONS)
     desk.deployment.destroy()
     assert desk.deployment.resources() == []
-
-
-def _eventually(holds: Any, seconds: float = 60) -> None:
-    give_up = time.monotonic() + seconds
-    while True:
-        try:
-            if holds():
-                return
-        except KubectlError:
-            pass
-        assert time.monotonic() < give_up
-        time.sleep(0.3)

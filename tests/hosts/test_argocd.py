@@ -1,8 +1,7 @@
 """Argo CD itself on a real host: what it does with a repository, and for the people around it."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests.hosts.argocd import TOKEN, Running, config_map, deployed
 from tests.hosts.conftest import NewHost
 from tests.hosts.machine import Site
 from tests.hosts.mirror import Mirror
+from tests.waiting import until
 
 PARTS = (
     "redis",
@@ -36,13 +36,6 @@ def running(
         yield made
 
 
-def eventually(look: Callable[[], bool], seconds: int = 60) -> None:
-    give_up = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < give_up
-        time.sleep(0.5)
-
-
 def test_all_its_pods_are_ready_and_none_has_been_restarted(running: Running) -> None:
     pods = running.api.get("pods", "--namespace", "argocd")["items"]
     seen = {
@@ -58,7 +51,7 @@ def test_all_its_pods_are_ready_and_none_has_been_restarted(running: Running) ->
 
 def test_what_stands_in_git_runs_in_the_cluster(running: Running) -> None:
     assert running.application()["status"]["sync"]["status"] == "Synced"
-    eventually(lambda: running.application()["status"]["health"]["status"] == "Healthy")
+    until(lambda: running.application()["status"]["health"]["status"] == "Healthy")
     assert running.says() == "open"
     assert running.api.get("deployment", "web", "--namespace", "place")["status"]["readyReplicas"] == 2
 
@@ -72,25 +65,25 @@ def test_a_repository_is_fetched_over_ssh_with_its_key_from_a_host_that_settings
 def test_a_manual_change_is_taken_back_and_a_commit_is_applied(running: Running) -> None:
     patch = json.dumps({"data": {"says": "closed"}})
     running.api.kubectl("patch", "configmap", "sign", "--namespace", "place", "--type=merge", f"--patch={patch}")
-    eventually(lambda: running.says() == "open")
+    until(lambda: running.says() == "open")
     commit = running.repository.commit({"shop/sign.yaml": config_map("open until ten")})
     running.look()
-    eventually(lambda: running.says() == "open until ten")
-    eventually(lambda: running.application()["status"]["sync"]["revision"] == commit)
+    until(lambda: running.says() == "open until ten")
+    until(lambda: running.application()["status"]["sync"]["revision"] == commit)
 
 
 def test_somebody_is_told_when_a_commit_cannot_be_applied(running: Running) -> None:
     elsewhere = config_map("elsewhere").replace("name: sign", "name: sign\n  namespace: default")
     running.repository.commit({"shop/elsewhere.yaml": elsewhere})
     running.look()
-    eventually(lambda: bool(running.receiver.bodies))
+    until(lambda: bool(running.receiver.bodies))
     told = running.receiver.bodies[0]
     assert (told["application"], told["event"]) == ("shop", "sync-failed")
     assert "default" in told["message"]
     assert running.receiver.authorizations[0] == f"Bearer {TOKEN}"
     running.repository.commit({"shop/elsewhere.yaml": None})
     running.look()
-    eventually(lambda: running.application()["status"]["sync"]["status"] == "Synced")
+    until(lambda: running.application()["status"]["sync"]["status"] == "Synced")
 
 
 def test_the_admin_signs_in_with_the_password_of_the_stack_and_nobody_else_does(running: Running) -> None:
@@ -119,7 +112,7 @@ def test_an_application_in_the_project_default_may_do_nothing(running: Running) 
     }
     running.api.apply(mine)
     where = ("application.argoproj.io", "intruder", "--namespace", "argocd")
-    eventually(lambda: bool(running.api.get(*where).get("status", {}).get("conditions")))
+    until(lambda: bool(running.api.get(*where).get("status", {}).get("conditions")))
     said = " ".join(one["message"] for one in running.api.get(*where)["status"]["conditions"])
     assert "not permitted in project 'default'" in said
     running.api.kubectl("delete", *where)
@@ -166,7 +159,7 @@ def test_settings_take_it_to_two_of_each_and_to_its_core_and_it_goes_on(running:
         assert replicas == REPLICAS[availability]
         running.repository.commit({"shop/sign.yaml": config_map(availability)})
         running.look()
-        eventually(lambda availability=availability: running.says() == availability)
+        until(lambda availability=availability: running.says() == availability)
 
 
 def test_destroy_takes_applications_first_and_leaves_nothing(running: Running) -> None:

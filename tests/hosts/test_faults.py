@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from tests.e2e import small_stacks
 from tests.e2e.small_stacks import Outcome, SmallStack
 from tests.hosts.machine import Machine
 from tests.unit.recording import REPOSITORY
+from tests.waiting import until
 
 SLOW = """#!/usr/bin/env bash
 STEP=${STEP:-slow}
@@ -69,7 +70,7 @@ class Step:
             text=True,
             start_new_session=True,
         )
-        _until(lambda: "begun" in self.journal())
+        until(lambda: "begun" in self.journal())
         return process
 
     def repaired(self) -> Outcome:
@@ -81,13 +82,6 @@ class Step:
     def journal(self) -> list[str]:
         """When the script began and ended."""
         return self.machine.run("cat /root/journal 2>/dev/null || true").splitlines()
-
-
-def _until(condition: Callable[[], bool], seconds: int = 60) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -169,7 +163,7 @@ def test_a_step_whose_pulumi_was_killed_goes_on_and_is_not_done_twice(step: Step
     up = step.begin()
     subprocess.run(["pkill", "-KILL", "--session", str(up.pid)], check=False)
     up.wait()
-    _until(lambda: "ended" in step.journal())
+    until(lambda: "ended" in step.journal())
     repaired = step.repaired()
     assert repaired.status == 0, repaired.text
     assert "slow: done already" in repaired.messages("slow")
@@ -196,7 +190,7 @@ def test_two_at_once_take_turns(step: Step, tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(other.stack.up)
         try:
-            _until(lambda: "waits" in other.stack.told_so_far())
+            until(lambda: "waits" in other.stack.told_so_far())
         finally:
             step.machine.run("rm /root/hold")
         second = waiting.result()
