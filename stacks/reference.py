@@ -173,7 +173,11 @@ def _changed(default: Mapping[str, Any], node: Node) -> dict[str, Any]:
     """What a section's default says other than the defaults of its own settings."""
     name = next(name for name, kind in _references(node) if kind in ("", default.get("kind")))
     own = settings_schema()["$defs"][name]["properties"]
-    changed = {key: value for key, value in default.items() if key == "kind" or value != own[key].get("default")}
+    changed = {
+        key: value
+        for key, value in default.items()
+        if key == "kind" or value not in (own[key].get("default"), {})  # an empty mapping is no default of its own
+    }
     return {
         key: _changed(cast("dict[str, Any]", value), own[key]) if isinstance(value, dict) else value
         for key, value in changed.items()

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from components.aws.settings import Aws
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
@@ -50,6 +51,8 @@ class Settings(Section):
     """Argo CD; none when not set."""
     charts: tuple[ThirdPartyChart, ...] = ()
     """Charts of others in pinned versions: operators of engines, monitoring and the like. Needs `inference:argocd`."""
+    aws: Aws = Aws()
+    """The account of the target `eks`."""
     k3s: K3s = K3s()
     """Kubernetes on the hosts of the target `onprem`."""
     system: System = System()

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints
 
 from components.accelerators import ACCELERATORS, PRODUCT_LABEL, AcceleratorRequest, NodeAccelerator
+from components.aws.settings import Eks
 from components.node.settings import (
     ContainerRuntime,
     Host,
@@ -84,6 +85,8 @@ class ClusterSettings(Section):
     """Nodes of an embedded control plane: target `dev`."""
     node_groups: tuple[NodeGroup, ...] = ()
     """Groups of like machines: target `eks`."""
+    eks: Eks = Eks()
+    """Kubernetes at Amazon: target `eks`."""
     cache: ModelCache | None = None
     """Where nodes keep models; when not set, each pod has copies of its own, which go with it."""
 
