@@ -73,7 +73,7 @@ class DevicePlugins(pulumi.ComponentResource):
         self, plugin: str, nodes: Sequence[PluginNode], after: Sequence[pulumi.Resource]
     ) -> kubernetes.apps.v1.DaemonSet:
         accelerator = nodes[0].accelerator
-        settings = _settings(accelerator)
+        settings = configuration(accelerator)
         before = [*after, *([self._config(plugin, settings)] if settings else [])]
         own = labels(plugin, "device-plugin")
         pod: kubernetes.core.v1.PodSpecArgsDict = {
@@ -108,8 +108,8 @@ class DevicePlugins(pulumi.ComponentResource):
         )
 
 
-def _settings(accelerator: NodeAccelerator) -> str | None:
-    """NVIDIA's configuration file, as its README describes it: JSON, which is YAML too."""
+def configuration(accelerator: NodeAccelerator) -> str | None:
+    """NVIDIA's configuration file, as its README describes it: JSON, which is YAML too. None where it needs none."""
     if not isinstance(accelerator.sharing, TimeSlices):
         return None
     parts = {"name": ACCELERATORS["cuda"].resource, "replicas": accelerator.sharing.parts}
