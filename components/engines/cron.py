@@ -67,7 +67,8 @@ def cron(expression: str) -> str:
     """The same, if it can be read and comes some day; ValueError that names the field and its range if not."""
     texts = expression.split(" ")
     _, _, days, months, _ = (field.read(text) for field, text in zip(_FIELDS, texts, strict=True))
-    # A day of the week beside it would do as well. Without one KEDA would take the time for always.
-    if texts[4] in ("*", "?") and min(days) > max(_LONGEST_MONTHS.get(month, 31) for month in months):
+    # A day of the week beside it would do as well; any day is none. KEDA would take the time for always.
+    any_day = {"*", "?", "*/1", "?/1"}.intersection(texts[4].split(","))
+    if any_day and min(days) > max(_LONGEST_MONTHS.get(month, 31) for month in months):
         raise ValueError(f'day of the month "{texts[2]}" never comes in month "{texts[3]}"')
     return expression
