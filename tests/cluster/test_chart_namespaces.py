@@ -1,6 +1,7 @@
 """Namespaces of all third-party charts, on a real API server."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def namespaces(api_server: ApiServer) -> Iterator[ApiServer]:
         for name, published in PUBLISHED.items()
         if published.namespace in NEEDS
     ]
-    settings = {**stack_settings("onprem"), "argocd": {}, "charts": charts}
+    settings: dict[str, Any] = {**stack_settings("onprem"), "argocd": {}, "charts": charts}
     secrets = {"sshPrivateKey": "key", "storeSecretKey": "key"}
     with pytest.MonkeyPatch.context() as monkeypatch:
         objects = manifests(record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=secrets))

@@ -23,8 +23,8 @@ def every() -> Recording:
 
 
 def stack(monkeypatch: pytest.MonkeyPatch, *charts: Mapping[str, Any], **changed: Any) -> Recording:
-    here = [one | {"cluster": "geforce"} for one in charts]
-    settings = {**stack_settings("onprem"), "argocd": {}, "charts": here, **changed}
+    here = [{**one, "cluster": "geforce"} for one in charts]
+    settings: dict[str, Any] = {**stack_settings("onprem"), "argocd": {}, "charts": here, **changed}
     return record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=SECRETS)
 
 
@@ -40,10 +40,11 @@ def policy(recording: Recording, namespace: str) -> dict[str, Any]:
 
 def peers(rules: list[dict[str, Any]], side: str) -> Iterator[tuple[str | None, int | None]]:
     """Namespace and port of each rule; None for any."""
+    nothing: list[dict[str, Any]] = [{}]
     for rule in rules:
-        (port,) = rule.get("ports") or [{}]
-        (peer,) = rule.get(side) or [{}]
-        labels = peer.get("namespaceSelector", {}).get("matchLabels", {})
+        (port,) = rule.get("ports", nothing)
+        (peer,) = rule.get(side, nothing)
+        labels: dict[str, str] = peer.get("namespaceSelector", {}).get("matchLabels", {})
         yield labels.get("kubernetes.io/metadata.name"), port.get("port")
 
 

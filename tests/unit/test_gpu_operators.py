@@ -27,7 +27,7 @@ def both() -> Recording:
 
 
 def stack(monkeypatch: pytest.MonkeyPatch, charts: Sequence[Mapping[str, Any]] = BOTH, **changed: Any) -> Recording:
-    settings = {**stack_settings("onprem"), "argocd": {}, "charts": [*charts], **changed}
+    settings: dict[str, Any] = {**stack_settings("onprem"), "argocd": {}, "charts": [*charts], **changed}
     return record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=SECRETS)
 
 

@@ -1,5 +1,7 @@
 """Karpenter as a chart: for EKS alone, and told of the cluster that it adds nodes to."""
 
+from typing import Any
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pytest
@@ -39,7 +41,7 @@ def test_it_is_told_the_queue_and_the_role_of_its_cluster(monkeypatch: pytest.Mo
 
 
 def test_its_namespace_is_neither_made_nor_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {**stack_settings("eks"), "argocd": {}, "charts": CHARTS, "rendering": True}
+    settings: dict[str, Any] = {**stack_settings("eks"), "argocd": {}, "charts": CHARTS, "rendering": True}
     recording = record(settings, stack="eks", monkeypatch=monkeypatch)
     (application,) = [one for one in recording.resources if one.name.endswith("-karpenter-chart")]
     spec = application.object["spec"]

@@ -84,7 +84,7 @@ def test_no_chart_of_others_comes_with_anything_that_a_rule_forbids(
         *({"name": name, "cluster": "radeon", "network": network} for name in names),
         {"name": "nvidia-gpu-operator", "cluster": "geforce", "network": network},
     ]
-    settings = {**stack_settings("onprem"), "argocd": {}, "charts": charts}
+    settings: dict[str, Any] = {**stack_settings("onprem"), "argocd": {}, "charts": charts}
     recording = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=SECRETS)
     assert violations(of(recording), read(**settings)) == []
 
