@@ -11,13 +11,9 @@ from components.accelerators import ACCELERATORS, NodeAccelerator
 def runtime_classes(
     prefix: str, accelerators: Iterable[NodeAccelerator], opts: pulumi.ResourceOptions
 ) -> list[kubernetes.node.v1.RuntimeClass]:
-    """One for each runtime that these need, as resources `PREFIX-RUNTIME`.
-
-    They stay when they are forgotten: k3s has them too, or NVIDIA's operator took them over.
-    """
-    kept = opts.merge(pulumi.ResourceOptions(retain_on_delete=True))
+    """One for each runtime that these need, as resources `PREFIX-RUNTIME`."""
     runtimes = {ACCELERATORS[accelerator.kind].runtime_class for accelerator in accelerators}
     return [
-        kubernetes.node.v1.RuntimeClass(f"{prefix}-{runtime}", metadata={"name": runtime}, handler=runtime, opts=kept)
+        kubernetes.node.v1.RuntimeClass(f"{prefix}-{runtime}", metadata={"name": runtime}, handler=runtime, opts=opts)
         for runtime in sorted(filter(None, runtimes))
     ]

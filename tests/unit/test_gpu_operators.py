@@ -64,6 +64,11 @@ def test_device_plugins_of_the_other_vendor_stay(monkeypatch: pytest.MonkeyPatch
     assert "home-device-plugins-amd" not in made
 
 
+def test_the_runtime_that_pods_ask_for_outlives_our_plugin(both: Recording) -> None:
+    (runtime,) = [one for one in both.kubernetes() if one.object["kind"] == "RuntimeClass"]
+    assert runtime.retained
+
+
 def test_charts_are_those_of_their_publishers_in_exact_versions(both: Recording) -> None:
     sources = [named(both, one).object["spec"]["source"] for one in APPLICATIONS]
     assert [(one["repoURL"], one["chart"], one["targetRevision"]) for one in sources] == [
