@@ -50,8 +50,8 @@ class DevicePlugins(pulumi.ComponentResource):
         quota = Quota(pods=2 * len(nodes))
         namespace = Namespace(f"{name}-namespace", NAMESPACE, quota=quota, security="privileged", opts=child)
         self._name, self._inside = name, child.merge(pulumi.ResourceOptions(depends_on=[namespace]))
-        # k3s has one of its own with the same name, which this one takes over. It stays when this is forgotten: NVIDIA's
-        # operator may have taken it over by then, and pods ask for it.
+        # k3s has one of its own with the same name, which this one takes over. It stays when it is forgotten: NVIDIA's
+        # operator may have it by then, and pods ask for it.
         kept = child.merge(pulumi.ResourceOptions(retain_on_delete=True))
         classes = runtime_classes(name, (node.accelerator for node in nodes), kept)
         by_plugin: dict[str, list[PluginNode]] = {}
