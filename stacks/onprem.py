@@ -5,6 +5,7 @@ import pulumi_command as command
 import pulumi_random as random
 
 from components.cluster.k3s import K3sCluster
+from components.gitops.charts import operated
 from stacks.foundation import Foundation
 from stacks.secrets import secret
 from stacks.settings import Settings
@@ -25,6 +26,7 @@ def onprem(settings: Settings) -> Foundation:
             drivers=settings.drivers,
             mirror=settings.mirror,
             private_key=private_key,
+            operated=operated(settings.charts, cluster.name),
             opts=pulumi.ResourceOptions(providers=[commands, passwords]),
         ).cluster
         for cluster in settings.clusters

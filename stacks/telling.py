@@ -8,6 +8,9 @@ from components.engines import AnyEngine
 from components.engines.gpu_memory import estimate
 from components.storage.model import Model
 
+_NAMED = 5
+"""Engines that a warning names."""
+
 
 def tell_of_memory(cluster: str, engines: Sequence[AnyEngine], models: Mapping[str, Model]) -> None:
     """How much of its GPUs' memory each probably takes."""
@@ -35,5 +38,9 @@ def warn(engines: Sequence[AnyEngine], *, gateway: bool) -> None:
     for engine in engines:
         if engine.CAUTION:
             pulumi.log.warn(f"{engine.name}: {engine.CAUTION}")
-        if not engine.clients and not (gateway and engine.speaks == "openai"):
-            pulumi.log.warn(f"{engine.name}: no pod may send it requests; name namespaces in its `clients`")
+    unasked = [one.name for one in engines if not one.clients and not (gateway and one.speaks == "openai")]
+    if unasked:
+        more = f" and {len(unasked) - _NAMED} more" if len(unasked) > _NAMED else ""
+        them = "it" if len(unasked) == 1 else "them"
+        named = f"{', '.join(unasked[:_NAMED])}{more}"
+        pulumi.log.warn(f"{named}: no pod may send {them} requests; name namespaces in `clients`")

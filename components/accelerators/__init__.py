@@ -17,6 +17,8 @@ SHARED_LABEL = "inference/shared"
 """Whether what the node advertises are parts of GPUs."""
 PLUGIN_LABEL = "inference/device-plugin"
 """Which device plugin serves the node, and how it is configured."""
+NVIDIA_CONFIG_LABEL = "nvidia.com/device-plugin.config"
+"""The same for the plugin that NVIDIA's operator brings: https://github.com/NVIDIA/k8s-device-plugin, README."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,8 @@ class NodeAccelerator(Section):
             labels[PRODUCT_LABEL] = self.product
         if self.plugin:
             labels |= {PLUGIN_LABEL: self.plugin, SHARED_LABEL: str(self.sharing is not None).lower()}
+        if self.plugin and isinstance(self.sharing, TimeSlices):
+            labels[NVIDIA_CONFIG_LABEL] = self.plugin
         if self.memory_mib is not None:
             labels[VRAM_LABEL] = str(self.memory_mib)
         return labels

@@ -50,8 +50,10 @@ class DevicePlugins(pulumi.ComponentResource):
         quota = Quota(pods=2 * len(nodes))
         namespace = Namespace(f"{name}-namespace", NAMESPACE, quota=quota, security="privileged", opts=child)
         self._name, self._inside = name, child.merge(pulumi.ResourceOptions(depends_on=[namespace]))
-        # k3s has one of its own with the same name, which this one takes over.
-        classes = runtime_classes(name, (node.accelerator for node in nodes), child)
+        # k3s has one of its own with the same name, which this one takes over. It stays when it is forgotten: NVIDIA's
+        # operator may have it by then, and pods ask for it.
+        kept = child.merge(pulumi.ResourceOptions(retain_on_delete=True))
+        classes = runtime_classes(name, (node.accelerator for node in nodes), kept)
         by_plugin: dict[str, list[PluginNode]] = {}
         for node in nodes:
             if node.accelerator.plugin:
@@ -73,7 +75,7 @@ class DevicePlugins(pulumi.ComponentResource):
         self, plugin: str, nodes: Sequence[PluginNode], after: Sequence[pulumi.Resource]
     ) -> kubernetes.apps.v1.DaemonSet:
         accelerator = nodes[0].accelerator
-        settings = _settings(accelerator)
+        settings = configuration(accelerator)
         before = [*after, *([self._config(plugin, settings)] if settings else [])]
         own = labels(plugin, "device-plugin")
         pod: kubernetes.core.v1.PodSpecArgsDict = {
@@ -108,8 +110,8 @@ class DevicePlugins(pulumi.ComponentResource):
         )
 
 
-def _settings(accelerator: NodeAccelerator) -> str | None:
-    """NVIDIA's configuration file, as its README describes it: JSON, which is YAML too."""
+def configuration(accelerator: NodeAccelerator) -> str | None:
+    """NVIDIA's configuration file, as its README describes it: JSON, which is YAML too. None where it needs none."""
     if not isinstance(accelerator.sharing, TimeSlices):
         return None
     parts = {"name": ACCELERATORS["cuda"].resource, "replicas": accelerator.sharing.parts}

@@ -5,7 +5,20 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.cluster.gpus import CountGpus
 from components.cluster.settings import ClusterSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Karpenter:
+    """What Karpenter must know of the EKS cluster that it adds nodes to."""
+
+    cluster_name: pulumi.Input[str]
+    """As EKS calls it."""
+    interruption_queue: pulumi.Input[str]
+    """Name of the SQS queue that tells of instances which are about to go."""
+    role_arn: pulumi.Input[str]
+    """IAM role for the service account `karpenter` of the namespace `kube-system`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +34,12 @@ class Cluster:
 
     operators: bool = True
     """Whether operators can run there. On simulated nodes nothing does."""
+    toolkit: bool = True
+    """Whether NVIDIA's container toolkit is on its CUDA nodes before any operator comes."""
+    count_gpus: CountGpus | None = None
+    """For GPUs that an operator's chart advertises; None where nobody can be asked."""
+    karpenter: Karpenter | None = None
+    """Where there is a queue and a role for it."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 import pulumi
@@ -11,8 +11,9 @@ import pulumi_random as random
 import yaml
 from pulumi_command import remote
 
+from components.accelerators import Kind
 from components.cluster.cluster import Cluster
-from components.cluster.gpus import advertised_gpus
+from components.cluster.gpus import advertised_gpus, gpu_counter
 from components.cluster.settings import ClusterSettings, K3s
 from components.node.gpu_node import GpuNode
 from components.node.ports import API
@@ -40,8 +41,10 @@ class K3sCluster(pulumi.ComponentResource):
         drivers: Drivers,
         mirror: Mirror,
         private_key: pulumi.Output[str],
+        operated: Collection[Kind] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """Make it; GPUs of `operated` kinds are for operators to serve, which come later."""
         super().__init__("inference:cluster:K3sCluster", name, None, opts)
         self._name, self._settings, self._k3s, self._mirror = name, settings, k3s, mirror
         self._child = pulumi.ResourceOptions(parent=self)
@@ -78,8 +81,17 @@ class K3sCluster(pulumi.ComponentResource):
             opts=self._child,
         )
         connection = hosts[servers[0].name].connection
-        gpus = advertised_gpus(name, settings, connection, provider=provider, after=self._nodes, opts=self._child)
-        self.cluster = Cluster(settings=settings, provider=provider, kubeconfig=kubeconfig, ready=(*self._nodes, *gpus))
+        gpus = advertised_gpus(
+            name, settings, connection, operated=operated, provider=provider, after=self._nodes, opts=self._child
+        )
+        self.cluster = Cluster(
+            settings=settings,
+            provider=provider,
+            kubeconfig=kubeconfig,
+            ready=(*self._nodes, *gpus),
+            toolkit=drivers.install,
+            count_gpus=gpu_counter(name, settings, connection, self._child),
+        )
         self.register_outputs({})
 
     def _servers(self, servers: Sequence[Host], nodes: Mapping[str, GpuNode]) -> remote.Command:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pydantic import (
+    AfterValidator,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from components.engines.cron import cron
 from components.section import Name, Section, rule
 from components.workload.pod import labels
 
@@ -27,11 +29,12 @@ _HOUR = 3600
 _FEWEST_SECONDS = 300
 """Kubernetes' own patience before it takes a replica away."""
 
-_FIELD = r"[0-9A-Za-z*,/-]+"
+_FIELD = r"[0-9A-Za-z*?,/-]+"
 Cron = Annotated[
     str,
     StringConstraints(pattern=rf"^{_FIELD}( {_FIELD}){{4}}$", max_length=100),
     rule("five fields of cron: minute, hour, day of the month, month, day of the week", example="0 8 * * 1-5"),
+    AfterValidator(cron),
 ]
 
 

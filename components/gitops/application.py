@@ -95,8 +95,6 @@ class Wanted:
     namespace: str
     scaled: Sequence[str] = ()
     """Deployments whose number of replicas is somebody else's to decide."""
-    own_namespace: bool = False
-    """Whether it brings its namespace, as third-party charts do."""
 
 
 def application(
@@ -121,7 +119,7 @@ def application(
             "project": wanted.project,
             "source": wanted.source.fields,
             "destination": {**wanted.destination.fields, "namespace": wanted.namespace},
-            "syncPolicy": _sync_policy(wanted, hand_over=hand_over),
+            "syncPolicy": _sync_policy(hand_over=hand_over),
             **_ignored(wanted.scaled),
         },
         opts=opts,
@@ -174,10 +172,8 @@ def _awaited(hand_over: bool, awaited: bool) -> Mapping[str, str]:
     }
 
 
-def _sync_policy(wanted: Wanted, *, hand_over: bool) -> Mapping[str, Any]:
+def _sync_policy(*, hand_over: bool) -> Mapping[str, Any]:
     options = ["ServerSideApply=true", "PruneLast=true", "RespectIgnoreDifferences=true"]
-    if wanted.own_namespace:
-        options.append("CreateNamespace=true")
     if hand_over:
         return {"syncOptions": options}
     return {

@@ -1,37 +1,65 @@
 """Charts of others that engines and the platform need: each an Application with a pinned version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import pulumi
 from pydantic import Field
 
+from components.accelerators import Kind
+from components.accelerators.operators import amd_device_config, amd_values, nvidia_values
+from components.cluster.cluster import Cluster
+from components.cluster.gpus import plugin_nodes
+from components.cluster.settings import ClusterSettings
 from components.engines.monitoring import NAMESPACE as MONITORING
+from components.gitops.namespaces import KUBE_SYSTEM
 from components.gitops.versions import (
+    AMD_GPU_OPERATOR,
     ARGO_WORKFLOWS,
     CERT_MANAGER,
     CLOUDNATIVE_PG,
+    KARPENTER,
     KEDA,
     KSERVE,
     KUBE_PROMETHEUS_STACK,
     KUBERAY,
     LEADER_WORKER_SET,
+    NVIDIA_GPU_OPERATOR,
     PROMETHEUS_ADAPTER,
 )
 from components.section import Name, Section
 
 ThirdParty = Literal[
+    "amd-gpu-operator",
     "argo-workflows",
     "cert-manager",
     "cloudnative-pg",
+    "karpenter",
     "keda",
     "kserve",
     "kserve-crd",
     "kube-prometheus-stack",
     "kuberay",
     "leader-worker-set",
+    "nvidia-gpu-operator",
     "prometheus-adapter",
 ]
+
+
+def _nothing(_: Cluster) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedGpus:
+    """GPUs that a chart's pods advertise, in place of our device plugins."""
+
+    kind: Kind
+    pods: str
+    """Labels of the pods that do."""
+    config: Callable[..., pulumi.Resource] | None = None
+    """Makes what tells the operator which nodes to serve, where its chart does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +73,10 @@ class Published:
     """Where it is installed."""
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What differs from the publisher's choice."""
+    told: Callable[[Cluster], Mapping[str, Any]] = _nothing
+    """What else it must know of the cluster; outputs may be among it."""
+    gpus: ServedGpus | None = None
+    """Those that it serves."""
     after: Sequence[ThirdParty] = ()
     """What must be there before it."""
 
@@ -63,7 +95,30 @@ SIGNAL_RULES = [
     },
 ]
 """What engines tell of themselves, for autoscalers."""
+
+
+def _nvidia(cluster: Cluster) -> Mapping[str, Any]:
+    return nvidia_values(plugin_nodes(cluster.settings), toolkit=not cluster.toolkit)
+
+
+def _karpenter(cluster: Cluster) -> Mapping[str, Any]:
+    if not (known := cluster.karpenter):  # on paper
+        return {"settings": {"clusterName": cluster.name}}
+    return {
+        "settings": {"clusterName": known.cluster_name, "interruptionQueue": known.interruption_queue},
+        "serviceAccount": {"name": "karpenter", "annotations": {"eks.amazonaws.com/role-arn": known.role_arn}},
+    }
+
+
 PUBLISHED: Mapping[ThirdParty, Published] = {
+    "amd-gpu-operator": Published(
+        repository="https://rocm.github.io/gpu-operator",
+        chart="gpu-operator-charts",
+        version=AMD_GPU_OPERATOR,
+        namespace="kube-amd-gpu",
+        values=amd_values(),
+        gpus=ServedGpus(kind="rocm", pods="daemonset-name=inference", config=amd_device_config),
+    ),
     "argo-workflows": Published(
         repository="https://argoproj.github.io/argo-helm",
         chart="argo-workflows",
@@ -82,6 +137,14 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
         chart="cloudnative-pg",
         version=CLOUDNATIVE_PG,
         namespace="cnpg-system",
+    ),
+    "karpenter": Published(
+        repository="oci://public.ecr.aws/karpenter",
+        chart="karpenter",
+        version=KARPENTER,
+        # As its publisher has it: Kubernetes answers what comes from there first.
+        namespace=KUBE_SYSTEM,
+        told=_karpenter,
     ),
     "keda": Published(repository="https://kedacore.github.io/charts", chart="keda", version=KEDA, namespace="keda"),
     "kserve-crd": Published(
@@ -119,6 +182,14 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
     "leader-worker-set": Published(
         repository="oci://registry.k8s.io/lws/charts", chart="lws", version=LEADER_WORKER_SET, namespace="lws-system"
     ),
+    "nvidia-gpu-operator": Published(
+        repository="https://helm.ngc.nvidia.com/nvidia",
+        chart="gpu-operator",
+        version=NVIDIA_GPU_OPERATOR,
+        namespace="gpu-operator",
+        told=_nvidia,
+        gpus=ServedGpus(kind="cuda", pods="app=nvidia-device-plugin-daemonset"),
+    ),
     "prometheus-adapter": Published(
         repository="https://prometheus-community.github.io/helm-charts",
         chart="prometheus-adapter",
@@ -142,8 +213,24 @@ class ThirdPartyChart(Section):
     """One of `clusters`; all of them when not set."""
     values: dict[str, Any] = Field(default_factory=dict[str, Any], examples=[{"replicaCount": 2}])
     """What the chart is told, over what we tell it. Nothing secret: charts take the name of a Secret for that."""
+    network: Literal["closed", "open"] = "closed"
+    """Whether its pods connect to what they need alone; `open` for values that make them need more.
+
+    It opens the namespace, for all charts in it."""
 
     @property
     def published(self) -> Published:
         """Where it comes from."""
         return PUBLISHED[self.name]
+
+    def comes_to(self, cluster: ClusterSettings) -> bool:
+        """Whether this cluster has it: GPU operators go where there are GPUs of theirs."""
+        gpus = self.published.gpus
+        wanted = not gpus or any(shape.capacity.accelerator.kind == gpus.kind for shape in cluster.shapes)
+        return self.cluster in (None, cluster.name) and wanted
+
+
+def operated(charts: Sequence[ThirdPartyChart], cluster: str) -> frozenset[Kind]:
+    """Kinds of GPUs that the charts of a cluster serve, in place of our device plugins."""
+    here = [chart.published.gpus for chart in charts if chart.cluster in (None, cluster)]
+    return frozenset(gpus.kind for gpus in here if gpus)

@@ -8,6 +8,10 @@ ARGO_CD = "quay.io/argoproj/argocd:v3.5.1"
 REDIS = "public.ecr.aws/docker/library/redis:8.2.3-alpine"
 """The one that this Argo CD's own manifests have. 2026-11-22, the same file."""
 
+# renovate: datasource=helm depName=gpu-operator-charts registryUrl=https://rocm.github.io/gpu-operator
+AMD_GPU_OPERATOR = "v1.5.1"
+"""2026-11-22, https://github.com/ROCm/gpu-operator, index.yaml of its Helm repository (branch gh-pages)."""
+
 # renovate: datasource=helm depName=argo-workflows registryUrl=https://argoproj.github.io/argo-helm
 ARGO_WORKFLOWS = "1.0.18"
 """2026-11-22, https://github.com/argoproj/argo-helm, charts/argo-workflows/Chart.yaml."""
@@ -19,6 +23,11 @@ CERT_MANAGER = "v1.21.1"
 # renovate: datasource=helm depName=cloudnative-pg registryUrl=https://cloudnative-pg.github.io/charts
 CLOUDNATIVE_PG = "0.29.0"
 """2026-11-22, https://github.com/cloudnative-pg/charts, charts/cloudnative-pg/Chart.yaml."""
+
+# renovate: datasource=docker depName=public.ecr.aws/karpenter/karpenter
+KARPENTER = "1.14.1"
+"""2026-11-22, https://github.com/aws/karpenter-provider-aws, charts/karpenter/Chart.yaml; docs of the release say the
+same."""
 
 # renovate: datasource=helm depName=keda registryUrl=https://kedacore.github.io/charts
 KEDA = "2.20.2"
@@ -42,6 +51,11 @@ release that our objects are tried with."""
 LEADER_WORKER_SET = "0.9.0"
 """2026-11-22, https://github.com/kubernetes-sigs/lws, installation page of the tag v0.9.0: the release that our objects
 are tried with."""
+
+# renovate: datasource=helm depName=gpu-operator registryUrl=https://helm.ngc.nvidia.com/nvidia
+NVIDIA_GPU_OPERATOR = "v26.7.0"
+"""2026-11-22, https://github.com/NVIDIA/gpu-operator, versions.mk of the tag v26.7.0, from which its chart has its
+version; NVIDIA's reference of the chart's values names the same."""
 
 # renovate: datasource=helm depName=prometheus-adapter registryUrl=https://prometheus-community.github.io/helm-charts
 PROMETHEUS_ADAPTER = "5.3.0"

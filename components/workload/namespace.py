@@ -28,7 +28,7 @@ class Quota(Section):
 
 
 class Namespace(pulumi.ComponentResource):
-    """A namespace with pod security, `restricted` if not said otherwise, default-deny network policies and a quota.
+    """A namespace with pod security, `restricted` if not said otherwise, default-deny network policies, and a quota.
 
     All pods in it may ask the cluster's DNS; every other connection needs a NetworkPolicy of its own.
     """
@@ -40,14 +40,14 @@ class Namespace(pulumi.ComponentResource):
         name: str,
         namespace: str,
         *,
-        quota: Quota,
+        quota: Quota | None,
         gpus: Mapping[str, int] | None = None,
-        security: Literal["restricted", "privileged"] = "restricted",
+        security: Literal["restricted", "baseline", "privileged"] = "restricted",
         node_ports: int = 0,
         keep: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Make `namespace`.
+        """Make `namespace`, without bounds where `quota` is None.
 
         `gpus` bounds GPU requests by resource name, `node_ports` is how many the quota allows beside its own,
         `security` is the pod security that is enforced, and `keep` leaves the namespace behind on destroy.
@@ -72,19 +72,23 @@ class Namespace(pulumi.ComponentResource):
         inside = child.merge(pulumi.ResourceOptions(depends_on=[self.namespace]))
         _default_deny(f"{name}-default-deny", namespace, inside)
         _allow_dns(f"{name}-allow-dns", namespace, inside)
-        hard = {
-            "pods": str(quota.pods),
-            "services.loadbalancers": str(quota.load_balancers),
-            "services.nodeports": str(quota.node_ports + node_ports),
-            **{f"requests.{resource}": str(count) for resource, count in (gpus or {}).items()},
-        }
-        kubernetes.core.v1.ResourceQuota(
-            f"{name}-quota",
-            metadata={"name": "quota", "namespace": namespace},
-            spec={"hard": hard},
-            opts=inside,
-        )
+        if quota:
+            _quota(f"{name}-quota", namespace, quota, node_ports, gpus or {}, inside)
         self.register_outputs({"name": self.name})
+
+
+def _quota(
+    name: str, namespace: str, quota: Quota, node_ports: int, gpus: Mapping[str, int], opts: pulumi.ResourceOptions
+) -> None:
+    hard = {
+        "pods": str(quota.pods),
+        "services.loadbalancers": str(quota.load_balancers),
+        "services.nodeports": str(quota.node_ports + node_ports),
+        **{f"requests.{resource}": str(count) for resource, count in gpus.items()},
+    }
+    kubernetes.core.v1.ResourceQuota(
+        name, metadata={"name": "quota", "namespace": namespace}, spec={"hard": hard}, opts=opts
+    )
 
 
 def _default_deny(name: str, namespace: str, opts: pulumi.ResourceOptions) -> None:

@@ -2,7 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
-from stacks.checks import delivery, distributed, engines, machines, models, names, node_ports, resources, store, triton
+from stacks.checks import (
+    charts,
+    delivery,
+    distributed,
+    engines,
+    machines,
+    models,
+    names,
+    node_ports,
+    resources,
+    store,
+    triton,
+)
 from stacks.drafts import Draft
 from stacks.problems import Problem
 
@@ -46,7 +58,9 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     store.has_versions_to_copy,
     delivery.has_argo_cd,
     delivery.charts_have_argo_cd,
-    delivery.third_party_charts_are_whole,
+    charts.are_whole,
+    charts.belong_to_the_target,
+    charts.have_gpus_that_they_can_serve,
     delivery.argo_cd_is_in_a_cluster,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,

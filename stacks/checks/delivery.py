@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from components.engines.chart import Chart
-from components.gitops.charts import ThirdPartyChart
 from stacks.drafts import Draft, names, readable
 from stacks.problems import Problem, there_are
 
@@ -22,28 +21,6 @@ def charts_have_argo_cd(draft: Draft) -> Iterator[Problem]:
         if isinstance(engine, Chart) and not draft.has_argocd:
             message = "is chart, which only Argo CD applies: add inference:argocd, which may be empty ({})"
             yield Problem(place=(*place, "kind"), message=message)
-
-
-def third_party_charts_are_whole(draft: Draft) -> Iterator[Problem]:
-    """Somebody applies them, in clusters that are there, each once, with what it needs."""
-    known = names(draft.clusters)
-    asked = [(place, one) for place, one in readable(draft.charts, "name", "cluster")]
-    for number, (place, chart) in enumerate(asked):
-        if not draft.has_argocd:
-            yield Problem(place=place, message="is a chart, which only Argo CD applies: add inference:argocd")
-        if chart.cluster and known is not None and chart.cluster not in known:
-            message = f'"{chart.cluster}" is not a cluster{there_are(chart.cluster, known)}'
-            yield Problem(place=(*place, "cluster"), message=message)
-        if any(one.name == chart.name and _meet(one, chart) for _, one in asked[:number]):
-            yield Problem(place=(*place, "name"), message=f"{chart.name} is asked for twice in one cluster")
-        for needed in chart.published.after:
-            if not any(one.name == needed and _meet(one, chart) for _, one in asked):
-                message = f"{chart.name} needs {needed}: add {{name: {needed}}} to inference:charts"
-                yield Problem(place=(*place, "name"), message=message)
-
-
-def _meet(one: ThirdPartyChart, other: ThirdPartyChart) -> bool:
-    return None in (one.cluster, other.cluster) or one.cluster == other.cluster
 
 
 def argo_cd_is_in_a_cluster(draft: Draft) -> Iterator[Problem]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.api_server import ApiServer, SimulatedNode
+from components.gitops.versions import KEDA
+from tests.api_server import ApiServer, KubectlError, SimulatedNode
 from tests.argocd import ArgoCd, argocd
 from tests.charts import chart_repository
 from tests.unit.manifests import manifests
@@ -44,6 +45,18 @@ kind: ClusterRole
 metadata: {name: {{ .Release.Name }}-of-the-chart}
 rules: []
 """
+OPERATOR = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: operator}
+spec:
+  selector: {matchLabels: {app: operator}}
+  template:
+    metadata: {labels: {app: operator}}
+    spec:
+      containers:
+        - {name: operator, image: "registry.invalid/operator:1.0.0"}
+"""
 ENGINE: dict[str, Any] = {
     "name": "reranker",
     "kind": "chart",
@@ -69,7 +82,7 @@ def argo(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         ):
             charts.publish("reranker", "1.4.2", {"templates/server.yaml": SERVER})
             charts.publish("greedy", "1.0.0", {"templates/role.yaml": ROLE})
-            charts.publish("keda", "2.20.2", {"templates/role.yaml": ROLE})
+            charts.publish("keda", KEDA, {"templates/role.yaml": ROLE, "templates/operator.yaml": OPERATOR})
             api_server.apply(*_said(charts.url))
             yield running
             _take_away(running)
@@ -96,6 +109,23 @@ def test_an_operators_chart_may_define_what_belongs_to_the_cluster(argo: ArgoCd)
     assert argo.api_server.get("clusterrole", "keda-of-the-chart")
 
 
+def test_an_operators_pods_run_in_a_namespace_that_is_closed_and_unbounded(argo: ArgoCd) -> None:
+    argo.wait("home-keda")
+    (pod,) = argo.api_server.get("pods", "--namespace=keda")["items"]
+    assert pod["status"]["phase"] == "Running"
+    policies = argo.api_server.get("networkpolicies", "--namespace=keda")["items"]
+    assert {one["metadata"]["name"] for one in policies} == {"default-deny", "allow-dns", "charts"}
+    assert not argo.api_server.get("resourcequotas", "--namespace=keda")["items"]
+
+
+def test_nothing_privileged_runs_beside_an_operator_that_does_not_need_it(argo: ArgoCd) -> None:
+    pod = {"containers": [{"name": "one", "image": "one:1.0.0", "securityContext": {"privileged": True}}]}
+    with pytest.raises(KubectlError, match='violates PodSecurity "baseline'):
+        argo.api_server.apply(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one", "namespace": "keda"}, "spec": pod}
+        )
+
+
 def _said(url: str) -> list[dict[str, Any]]:
     greedy = {**ENGINE, "name": "greedy", "chart": "greedy", "version": "1.0.0", "accelerator": {"kind": "cpu"}}
     engines = [{**ENGINE, "repository": url}, {**greedy, "repository": url}]
@@ -110,9 +140,11 @@ def _said(url: str) -> list[dict[str, Any]]:
     secrets = {"sshPrivateKey": "key", "storeSecretKey": "key"}
     with pytest.MonkeyPatch.context() as monkeypatch:
         objects = manifests(record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=secrets))
-    namespace = next(one for one in objects if one["kind"] == "Namespace" and one["metadata"]["name"] == "inference")
+    names = ("inference", "keda")
+    namespaces = [one for one in objects if one["kind"] == "Namespace" and one["metadata"]["name"] in names]
+    policies = [one for one in objects if one["kind"] == "NetworkPolicy" and one["metadata"]["namespace"] == "keda"]
     ours = [one for one in objects if one["kind"] in ("AppProject", "Application")]
-    return [namespace, *(one for one in ours if one["metadata"]["name"].startswith("home-"))]
+    return [*namespaces, *policies, *(one for one in ours if one["metadata"]["name"].startswith("home-"))]
 
 
 def _refusal(argo: ArgoCd, name: str) -> str:
@@ -129,4 +161,4 @@ def _take_away(argo: ArgoCd) -> None:
     argo.api_server.kubectl(
         "delete", "application", "home-reranker", "home-keda", "--namespace", argo.namespace, "--timeout=60s"
     )
-    argo.api_server.kubectl("delete", "namespace", "inference", "--timeout=60s")
+    argo.api_server.kubectl("delete", "namespace", "inference", "keda", "--timeout=60s")

@@ -62,6 +62,6 @@ def test_each_node_gets_the_one_plugin_that_is_for_it(
     plugin = _accelerator(number).plugin
     api_server.await_condition("jsonpath={.status.numberReady}=1", f"daemonset/{plugin}", "--namespace=accelerators")
     pods = api_server.get("pods", "--namespace=accelerators")["items"]
-    there = [pod for pod in pods if pod["spec"]["nodeName"] == f"node-{number}"]
+    there = [pod for pod in pods if pod["spec"].get("nodeName") == f"node-{number}"]
     assert [pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in there] == [plugin]
     assert not any(one["securityContext"]["privileged"] for pod in there for one in pod["spec"]["containers"])

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from components.engines.custom import Custom
+from stacks.telling import warn
 from tests.unit.manifests import manifests
 from tests.unit.recording import SECRET_SIGNATURE, Recording, record, stack_settings
+from tests.unit.recording import recorded as recorded_run
 
 Stack = Callable[..., Recording]
 
@@ -151,7 +154,16 @@ def test_whoever_is_named_may_ask_beside_the_gateway(dev: Stack) -> None:
     assert namespaces == ["gateway", "evaluation"]
 
 
-def test_it_is_said_of_an_engine_that_nobody_may_ask(dev: Stack, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_said_of_engines_that_nobody_may_ask(dev: Stack, caplog: pytest.LogCaptureFixture) -> None:
     dev({"legal": {"clients": ["evaluation"]}}, gateway=None)
-    assert "chat: no pod may send it requests; name namespaces in its `clients`" in caplog.text
-    assert "legal: no pod may send it requests" not in caplog.text
+    assert "legal-rocm, chat: no pod may send them requests; name namespaces in `clients`" in caplog.text
+
+
+def test_one_warning_tells_of_two_hundred_engines_that_nobody_may_ask(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = "registry.lan/tool:1.0.0"
+    tools = [Custom(name=f"tool-{n}", kind="custom", cluster="dev", image=image, health="/") for n in range(200)]
+    recorded_run(lambda: warn(tools, gateway=True), monkeypatch=monkeypatch)
+    first = "tool-0, tool-1, tool-2, tool-3, tool-4 and 195 more"
+    assert caplog.messages == [f"{first}: no pod may send them requests; name namespaces in `clients`"]

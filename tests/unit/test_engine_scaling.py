@@ -166,6 +166,15 @@ def test_only_one_has_the_say_in_how_many_replicas_there_are() -> None:
     [
         ({"timezone": "Europe/Berln"}, "schedule[0].timezone is no time zone; write it as in Europe/Berlin"),
         ({"from": "8:00"}, 'schedule[0].from "8:00" must be five fields of cron: minute, hour'),
+        ({"from": "0 25 * * *"}, 'schedule[0].from hour "25" is out of range: 0 to 23'),
+        ({"to": "61 * * * *"}, 'schedule[0].to minute "61" is out of range: 0 to 59'),
+        ({"from": "0 8 32 * *"}, 'schedule[0].from day of the month "32" is out of range: 1 to 31'),
+        ({"from": "0 8 * * 7"}, 'day of the week "7" is out of range: 0 to 6, or SUN to SAT'),
+        ({"from": "0 8 * SEPT *"}, 'month "SEPT" is out of range: 1 to 12, or JAN to DEC'),
+        ({"from": "*/0 * * * *"}, 'minute "*/0" takes steps of nothing: write a number from 1 on behind the /'),
+        ({"from": "0 20-8 * * *"}, 'hour "20-8" ends before it begins: list both ends, as in 8,20'),
+        ({"from": "0 8 30 2 *"}, 'day of the month "30" never comes in month "2"'),
+        ({"from": "@daily"}, 'schedule[0].from "@daily" must be five fields of cron'),
     ],
 )
 def test_a_schedule_that_no_clock_can_follow_is_refused(changed: dict[str, Any], expected: str) -> None:

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Waits until every node advertises to pods the GPUs that settings promise; says what is in the way if one does not.
-# Knows from its variables: WANTED (lines of: node resource count), NAMESPACE of the device plugins
+# Knows from its variables: WANTED (lines of: node resource count), NAMESPACE of the device plugins, SELECTOR among its pods
 
 set -euo pipefail
 
-: "${SECONDS_TO_WAIT:=300}"
+: "${SECONDS_TO_WAIT:=300}" "${SELECTOR:=}"
 
 kubectl() { /usr/local/bin/k3s kubectl --request-timeout=20s "$@"; }
 
@@ -42,7 +42,8 @@ explain() {
         echo "Correct accelerator.count or accelerator.sharing of $LACKS in the settings" >&2
         exit 1
     fi
-    pod=$(kubectl get pods --namespace="$NAMESPACE" --field-selector="spec.nodeName=$LACKS" --output=name | head -n 1)
+    pod=$(kubectl get pods --namespace="$NAMESPACE" --selector="$SELECTOR" --field-selector="spec.nodeName=$LACKS" \
+        --output=name | head -n 1)
     if [ -z "$pod" ]; then
         echo "No device plugin runs there. Next: kubectl get nodes; kubectl -n $NAMESPACE get daemonsets" >&2
         exit 1

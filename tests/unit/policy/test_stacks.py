@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from components.gitops.charts import PUBLISHED
 from components.storage.s3 import S3Buckets
 from components.storage.settings import S3Store
 from policy.rules import RULES
@@ -71,6 +72,20 @@ def test_no_stack_has_anything_that_a_rule_forbids(given: str, monkeypatch: pyte
 def test_what_comes_through_git_has_nothing_that_a_rule_forbids(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {**stack_settings(stack), **GITOPS}
     recording = record({**settings, "rendering": True}, stack=stack, monkeypatch=monkeypatch)
+    assert violations(of(recording), read(**settings)) == []
+
+
+@pytest.mark.parametrize("network", ["closed", "open"])
+def test_no_chart_of_others_comes_with_anything_that_a_rule_forbids(
+    network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [name for name in PUBLISHED if name not in ("karpenter", "nvidia-gpu-operator")]
+    charts = [
+        *({"name": name, "cluster": "radeon", "network": network} for name in names),
+        {"name": "nvidia-gpu-operator", "cluster": "geforce", "network": network},
+    ]
+    settings: dict[str, Any] = {**stack_settings("onprem"), "argocd": {}, "charts": charts}
+    recording = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=SECRETS)
     assert violations(of(recording), read(**settings)) == []
 
 
