@@ -1,5 +1,6 @@
 """Fixtures for all tests: real things, made once."""
 
+import gc
 import os
 import signal
 import time
@@ -30,6 +31,11 @@ def pytest_configure() -> None:
     # How long an example may take says something of the machine alone.
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: nobody needs to look again and again whether it is garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
