@@ -1,9 +1,7 @@
 """The rules as a policy pack of Pulumi's."""
 
-import re
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import pulumi
@@ -24,24 +22,15 @@ from policy.rules import RULES
 from policy.rules.resource import STACK, Resource, mapping, seen
 from policy.rules.rule import ResourceRule, StackRule
 from policy.rules.settings import ADVISORY, PolicySettings, PolicySettingsError
+from toolchain import images
 
 NAME = "inference"
-IMAGE_LOCK = Path(__file__).parents[1] / "toolchain/images.lock"
-"""`<sha256>  <image>` a line, as in checksums.lock; no image has to be of a digest while it is not there."""
-
-_LINE = re.compile(r"([0-9a-f]{64})\s+(\S+)")
-
-
-def digests(lock: Path = IMAGE_LOCK) -> dict[str, str]:
-    """sha256 by image, as it is locked; empty where there is no lock file."""
-    lines = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
-    return {found[2]: found[1] for line in lines if (found := _LINE.fullmatch(line.strip()))}
 
 
 def settings() -> PolicySettings:
     """Of the running stack. PolicySettingsError for what cannot be meant."""
     config = cast("Mapping[str, str]", cast("Any", pulumi.runtime).get_config_env())
-    read = PolicySettings.read(config, digests=digests())
+    read = PolicySettings.read(config, digests=images.locked())
     if unknown := sorted(read.advisory - {rule.name for rule in RULES}):
         there = ", ".join(rule.name for rule in RULES)
         raise PolicySettingsError(f"{ADVISORY}: {', '.join(unknown)} is no rule; there are: {there}")

@@ -1,5 +1,7 @@
 """Fixtures for all tests: real things, made once."""
 
+import gc
+import os
 import signal
 import time
 import uuid
@@ -23,11 +25,17 @@ def pytest_configure() -> None:
 
     And SIGINT itself: a shell's background jobs ignore it, and so would what the tests start to interrupt it.
     """
+    os.environ["INFERENCE_IMAGE_LOCK"] = os.devnull  # tests say themselves which digests there are
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     # How long an example may take says something of the machine alone.
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: nobody needs to look again and again whether it is garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,7 @@ def serving(files: Mapping[str, bytes], address: str = "127.0.0.1") -> Generator
     hub = Hub(address="", files=dict(files))
     server = ThreadingHTTPServer((address, 0), type("RequestHere", (Request,), {"hub": hub}))
     hub.address = f"http://{address}:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield hub
     finally:

@@ -89,7 +89,7 @@ def before(server: S3Server, tls: ssl.SSLContext | None = None) -> Generator[Pro
     if tls:
         listening.socket = tls.wrap_socket(listening.socket, server_side=True)
     proxy.server = replace(server, host=f"127.0.0.1:{listening.server_port}", tls=tls is not None)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield proxy
     finally:

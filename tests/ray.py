@@ -13,9 +13,10 @@ _READ = """
 import json, sys
 from ray.llm._internal.serve.core.configs.llm_config import LLMConfig
 from ray.serve.schema import ServeDeploySchema
-(application,) = ServeDeploySchema(**json.load(sys.stdin)).applications
-for one in application.args["llm_configs"]:
-    LLMConfig(**one)
+for config in json.load(sys.stdin):
+    (application,) = ServeDeploySchema(**config).applications
+    for one in application.args["llm_configs"]:
+        LLMConfig(**one)
 """
 
 
@@ -28,10 +29,10 @@ def python() -> Path:
     return environment(_LOCK) / "bin/python"
 
 
-def read(config: Mapping[str, Any]) -> None:
-    """Have Ray read a `serveConfigV2` of one application, and the arguments of its models. Raises Refused."""
+def read(*configs: Mapping[str, Any]) -> None:
+    """Have Ray read each `serveConfigV2` of one application, and the arguments of its models. Raises Refused."""
     done = subprocess.run(
-        [python(), "-c", _READ], input=json.dumps(config), capture_output=True, text=True, check=False
+        [python(), "-c", _READ], input=json.dumps(configs), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise Refused(done.stderr)

@@ -108,7 +108,7 @@ def serving(stub: Stub, tls: ssl.SSLContext | None = None) -> Generator[None]:
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     stub.address = f"{'https' if tls else 'http'}://localhost:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield
     finally:

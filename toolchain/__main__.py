@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     form = env.add_mutually_exclusive_group()
     form.add_argument("--shell", action="store_true", help="as export commands (the default)")
     form.add_argument("--json", action="store_true", help="as a JSON object")
-    commands.add_parser("pin", help="fill toolchain/checksums.lock from the publishers' checksums")
+    commands.add_parser("pin", help="fill the lock files of checksums and images from their publishers")
     commands.add_parser("list", help="show what is pinned, and where each tool would come from")
     commands.add_parser("clean", help="stop the embedded control planes of this clone; tools stay in the cache")
     return parser

@@ -17,17 +17,22 @@ _BARE = re.compile(r"^\s*([0-9a-fA-F]{64})\s*$")
 
 def locked() -> dict[str, str]:
     """Pinned sha256 by URL; empty where there is no lock file."""
-    return _lines(LOCK.read_text(encoding="utf-8")) if LOCK.exists() else {}
+    return read(LOCK)
 
 
-def write(entries: Mapping[str, str]) -> None:
-    """Put these checksums, by URL, in place of those in the lock file; its comment stays."""
-    old = LOCK.read_text(encoding="utf-8").splitlines() if LOCK.exists() else []
+def read(lock: Path) -> dict[str, str]:
+    """Pinned sha256 by what it is of."""
+    return _lines(lock.read_text(encoding="utf-8")) if lock.exists() else {}
+
+
+def write(lock: Path, entries: Mapping[str, str]) -> None:
+    """Put these, sha256 by what it is of, in place of those in a lock file; its comment stays."""
+    old = lock.read_text(encoding="utf-8").splitlines() if lock.exists() else []
     comment = [line for line in old if line.startswith("#")]
-    lines = [f"{checksum}  {url}" for url, checksum in sorted(entries.items())]
-    temporary = LOCK.with_name(f".{LOCK.name}.partial")
+    lines = [f"{checksum}  {of}" for of, checksum in sorted(entries.items())]
+    temporary = lock.with_name(f".{lock.name}.partial")
     temporary.write_text("\n".join([*comment, *lines]) + "\n", encoding="utf-8")
-    temporary.replace(LOCK)
+    temporary.replace(lock)
 
 
 def of_file(name: str, published: str) -> str | None:

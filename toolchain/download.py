@@ -1,5 +1,6 @@
 """Getting files over HTTP, with every wait bounded and hosts that do not answer asked only once a run."""
 
+import email.message
 import hashlib
 import http.client
 import os
@@ -8,14 +9,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from toolchain.problems import Unavailable
+from toolchain.problems import Unauthorized, Unavailable
 
 _CHUNK = 1 << 18
 _DOCUMENT_LIMIT = 8 << 20
@@ -28,6 +29,14 @@ class _Interrupted(Exception):
 
 def _mirror() -> str | None:
     return os.environ.get("INFERENCE_RELEASES") or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A small document, and what was said about it."""
+
+    content: bytes
+    headers: email.message.Message
 
 
 @dataclass(kw_only=True)
@@ -52,13 +61,18 @@ class Network:
         if not self.mirror:
             return url
         parts = urlsplit(url)
-        return f"{self.mirror.rstrip('/')}/{parts.netloc}{parts.path}"
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{self.mirror.rstrip('/')}/{parts.netloc}{parts.path}{query}"
 
     def text(self, url: str) -> str:
-        """A small document. Raises `Unavailable` with the reason."""
-        with self._opened(url) as response:
+        """A small document's text. Raises `Unavailable` with the reason."""
+        return self.document(url, {}).content.decode("utf-8", errors="replace")
+
+    def document(self, url: str, headers: Mapping[str, str]) -> Document:
+        """A small document. Raises `Unavailable` with the reason; `Unauthorized` where a token is asked for."""
+        with self._opened(url, headers) as response:
             try:
-                return response.read(_DOCUMENT_LIMIT).decode("utf-8", errors="replace")
+                return Document(content=response.read(_DOCUMENT_LIMIT), headers=response.headers)
             except (OSError, http.client.HTTPException) as error:
                 raise self._lost(url, error) from error
 
@@ -77,7 +91,7 @@ class Network:
 
     def _file(self, url: str, target: Path, report: Callable[[str], None]) -> str:
         checksum, done, started = hashlib.sha256(), 0, time.monotonic()
-        with self._opened(url) as response, target.open("wb") as output:
+        with self._opened(url, {}) as response, target.open("wb") as output:
             length = int(response.headers.get("Content-Length") or 0)
             while chunk := self._chunk(url, response):
                 output.write(chunk)
@@ -101,19 +115,27 @@ class Network:
             raise _Interrupted(f"{self._host(url)} broke off: {_reason(error)}") from error
 
     @contextmanager
-    def _opened(self, url: str) -> Generator["http.client.HTTPResponse"]:
+    def _opened(self, url: str, headers: Mapping[str, str]) -> Generator["http.client.HTTPResponse"]:
         self.check(url)
         try:
-            response = urllib.request.urlopen(self._request(url), timeout=self.idle_seconds)
+            response = urllib.request.urlopen(self._request(url, headers), timeout=self.idle_seconds)
         except urllib.error.HTTPError as error:
-            raise Unavailable(f"{self._host(url)} answered {error.code} {error.reason}") from error
+            answered = f"{self._host(url)} answered {error.code} {error.reason}"
+            if challenge := error.headers.get("WWW-Authenticate"):
+                raise Unauthorized(answered, challenge=challenge) from error
+            raise Unavailable(answered) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._lost(url, error) from error
         with response:
             yield response
 
-    def _request(self, url: str) -> urllib.request.Request:
+    def _request(self, url: str, headers: Mapping[str, str]) -> urllib.request.Request:
         request = urllib.request.Request(self.address(url), headers={"User-Agent": "inference-toolchain"})
+        for name, value in headers.items():
+            if name == "Authorization":  # for this server alone, and not for the store that it sends us on to
+                request.add_unredirected_header(name, value)
+            else:
+                request.add_header(name, value)
         token = os.environ.get("GITHUB_TOKEN")
         if token and not self.mirror and self._host(url) == "api.github.com":  # shared addresses are soon refused
             request.add_unredirected_header("Authorization", f"Bearer {token}")

@@ -36,6 +36,8 @@ def environment(*, stack: str, tests: bool = False, rehearsal: bool = False, ren
         "PULUMI_SKIP_UPDATE_CHECK": "1",
         **_backend(stack if target == "dev" else None, always_ours=tests or rehearsal or rendering),
     }
+    if tests:  # images are stand-ins too, and none has the digest of a real one
+        variables["INFERENCE_IMAGE_LOCK"] = os.devnull
     if stood_in:
         variables["INFERENCE_STANDINS"] = "tests" if tests else "dev"
     return variables

@@ -15,6 +15,7 @@ from components.workload.fields import stated
 from components.workload.namespace import Namespace, Quota
 from components.workload.pod import labels, tolerations
 from components.workload.spec import Placement
+from toolchain.images import by_digest
 
 NAMESPACE = "accelerators"
 SOCKETS = "/var/lib/kubelet/device-plugins"
@@ -123,7 +124,7 @@ def _container(accelerator: NodeAccelerator, *, configured: bool) -> kubernetes.
     environment = _environment(accelerator) | ({"CONFIG_FILE": f"/config/{CONFIG}"} if configured else {})
     fields: kubernetes.core.v1.ContainerArgsDict = {
         "name": "device-plugin",
-        "image": NVIDIA if accelerator.kind == "cuda" else AMD,
+        "image": by_digest(NVIDIA if accelerator.kind == "cuda" else AMD),
         "image_pull_policy": "IfNotPresent",
         "env": [{"name": name, "value": value} for name, value in environment.items()],
         "resources": {

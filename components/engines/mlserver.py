@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, StringConstraints, field_validator, 
 
 from components.engines.engine import FILES, Argument, Engine, ModelFile, Workload
 from components.engines.settings import each_once, listed_models
-from components.engines.versions import MLSERVER, MLSERVER_ARCHITECTURES
+from components.engines.versions import MLSERVER, MLSERVER_ARCHITECTURES, MLSERVER_OF_ONE
 from components.section import Name, Section, rule
 from components.workload.spec import cpu_count
 
@@ -153,9 +153,8 @@ class MLServer(Engine):
 
     def _image(self) -> str:
         """The one with every runtime has several GB, so it is for several runtimes only."""
-        image = self.IMAGES[self.accelerator.kind]
         runtimes = {one.runtime for one in self.models}
-        return f"{image}-{runtimes.pop()}" if len(runtimes) == 1 else image
+        return MLSERVER_OF_ONE[runtimes.pop()] if len(runtimes) == 1 else self.IMAGES[self.accelerator.kind]
 
     def _threads(self) -> int:
         cpus = cpu_count(self.resources.cpu_limit or self.resources.cpu)

@@ -55,7 +55,11 @@ TRITON_TENSORRTLLM_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cuda"
 MLSERVER_VERSION = "1.7.1"
 """Newest release on PyPI that is not a candidate. 2026-11-22."""
 MLSERVER: dict[Kind, str] = {"cpu": f"docker.io/seldonio/mlserver:{MLSERVER_VERSION}"}
-"""With every runtime; one with a single runtime has that as suffix, `-sklearn`, as MLServer's RELEASE.md says."""
+"""With every runtime."""
+MLSERVER_OF_ONE: dict[str, str] = {
+    runtime: f"{MLSERVER['cpu']}-{runtime}" for runtime in ("sklearn", "xgboost", "lightgbm", "catboost", "mlflow")
+}
+"""With a single runtime, and several GB smaller; tags as MLServer's RELEASE.md says."""
 MLSERVER_ARCHITECTURES: dict[Kind, tuple[Architecture, ...]] = {"cpu": ("amd64",)}
 """Its Dockerfile installs Miniforge for x86_64."""
 

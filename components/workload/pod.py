@@ -18,6 +18,7 @@ from components.workload.spec import (
     SecretFiles,
     Volume,
 )
+from toolchain.images import by_digest
 
 USER = 10001
 """Unprivileged user and group of every pod: above what hosts give to accounts."""
@@ -82,7 +83,7 @@ def tolerations(placement: Placement) -> list[kubernetes.core.v1.TolerationArgsD
 def _container(container: Container) -> kubernetes.core.v1.ContainerArgsDict:
     fields: kubernetes.core.v1.ContainerArgsDict = {
         "name": container.name,
-        "image": container.image,
+        "image": by_digest(container.image),
         "image_pull_policy": "IfNotPresent",
         "command": list(container.command),
         "args": list(container.args),

@@ -45,7 +45,7 @@ def engine() -> Iterator[Engine]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Request)
     engine.address = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield engine
     server.shutdown()
     server.server_close()

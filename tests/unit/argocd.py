@@ -1,4 +1,4 @@
-"""Argo CD as a cluster would get it, with definitions that are small."""
+"""Argo CD as a cluster would get it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,29 +7,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pytest
 
-from components.gitops.argocd import DEFINITIONS, ArgoCdService
+from components.gitops.argocd import ArgoCdService
 from components.gitops.settings import ArgoCd
 from components.workload.namespace import Quota
+from tests.unit.definitions import small_definitions
 from tests.unit.recording import Recording, recorded
-
-
-def definition(name: str) -> dict[str, Any]:
-    """A CustomResourceDefinition that takes anything."""
-    plural, _, group = name.partition(".")
-    kind = {"applications": "Application", "applicationsets": "ApplicationSet", "appprojects": "AppProject"}[plural]
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/part-of": "argocd"}},
-        "spec": {
-            "group": group,
-            "names": {"kind": kind, "plural": plural},
-            "scope": "Namespaced",
-            "versions": [version],
-        },
-    }
 
 
 def argocd(
@@ -42,14 +24,13 @@ def argocd(
     **settings: Any,
 ) -> Recording:
     """What these settings ask for, and what the component says of itself. `secrets` are arguments of the component."""
-    small = [definition(name) for name in DEFINITIONS]
 
     def program() -> dict[str, Any]:
         provider = kubernetes.Provider("kubernetes", kubeconfig="{}")
         made = ArgoCdService(
             "argocd",
             ArgoCd.model_validate(settings),
-            definitions=definitions or small,
+            definitions=definitions or small_definitions(),
             quota=Quota(),
             taints=taints,
             repositories=repositories,

@@ -106,6 +106,7 @@ def bare_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Machi
             "INFERENCE_CACHE": machine.cache,
             "INFERENCE_STATE": machine.state,
             "INFERENCE_RELEASES": server.url,
+            "INFERENCE_IMAGE_LOCK": home / "images.lock",
             "PULUMI_HOME": home / "pulumi-home",
             "no_proxy": "127.0.0.1",
         }.items():

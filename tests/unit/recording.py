@@ -17,6 +17,9 @@ import yaml
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks, rpc, set_all_config, set_mocks
 from pulumi.runtime import settings as settings_of_runtime
+from pulumi.runtime.proto import source_pb2
+
+from tests.unit.definitions import small_definitions
 
 REPOSITORY = Path(__file__).parents[2]
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -84,6 +87,7 @@ def record(
 ) -> Recording:
     """Run the program with these settings and secrets, and what the stack had as outputs before."""
     monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr("stacks.argocd._definitions", small_definitions)
     values = {**settings, **(secrets or {})}
     config = {f"inference:{key}": one if isinstance(one, str) else json.dumps(one) for key, one in values.items()}
     exports: dict[str, Any] = {}
@@ -107,6 +111,8 @@ def recorded(
     """Run something that makes resources, and returns the stack's exports if it has any."""
     recording = Recording()
     _watch_apply(monkeypatch)
+    # Where in the program each resource is made, which nobody here asks, is a fifth of the work.
+    monkeypatch.setattr("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace)
     monitor = _Monitor(recording, before or {})
     # A new root, as in a new process: the last one may carry the transformations of an earlier program.
     settings_of_runtime.ROOT.set(None)

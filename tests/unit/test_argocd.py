@@ -13,7 +13,8 @@ from components.gitops.argocd import ArgoCdService
 from components.gitops.repository import Credential, repository_secret
 from components.gitops.settings import ArgoCd
 from components.workload.namespace import Quota
-from tests.unit.argocd import argocd, definition
+from tests.unit.argocd import argocd
+from tests.unit.definitions import definition
 from tests.unit.manifests import manifests, plain
 from tests.unit.recording import RANDOM, Recording, Registration, masked, recorded
 

@@ -176,7 +176,7 @@ def engine(**failing: int) -> Generator[Engine]:
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     served = Engine(f"http://127.0.0.1:{server.server_port}/v1")
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield served

@@ -72,14 +72,15 @@ def valid(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     engines = [{**engine, "name": f"{draw(_NAMES)}-{number}", "cluster": "home"} for number, engine in enumerate(drawn)]
     for _ in range(_MOST_MENDED):
         try:
-            checked(stack(engines), set(), "Pulumi.drawn.yaml")
+            read = checked(stack(engines), set(), "Pulumi.drawn.yaml")
         except SettingsError as error:
             for place in {problem.place for problem in error.problems}:
                 assume(place[0] == "engines")
                 _take_out(engines, cast("tuple[Any, ...]", place[1:]))
         else:
             assume(engines)
-            return stack(engines)
+            made, needed = stack(engines), {name for one in read.engines for copy in one.copies for name in copy.reads}
+            return {**made, "models": [one for one in made["models"] if one["name"] in needed]}
     assume(False)
     return {}
 

@@ -24,10 +24,11 @@ SERVER = host("one", "10.0.0.1", role="server")
 AGENT = host("two", "10.0.0.2", port=2222)
 
 
-@pytest.fixture
-def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
+@pytest.fixture(scope="module")
+def recording() -> Recording:
     secrets = {"sshPrivateKey": f"{RANDOM}-private-key"}
-    return record(stack_settings("onprem"), stack="onprem", monkeypatch=monkeypatch, secrets=secrets)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return record(stack_settings("onprem"), stack="onprem", monkeypatch=monkeypatch, secrets=secrets)
 
 
 def accepted(text: str) -> set[str]:

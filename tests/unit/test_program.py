@@ -8,15 +8,16 @@ import pytest
 from tests.unit.recording import RANDOM, Recording, masked, record, stack_settings
 
 
-@pytest.fixture(params=["dev", "onprem", "onprem, rehearsed", "eks, rehearsed"])
-def recording(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Recording:
+@pytest.fixture(scope="module", params=["dev", "onprem", "onprem, rehearsed", "eks, rehearsed"])
+def recording(request: pytest.FixtureRequest) -> Recording:
     """What the program registers for each stack file; eks cannot be deployed yet."""
     stack, _, rehearsed = str(request.param).partition(", ")
     settings = stack_settings(stack)
     if rehearsed:
         settings["rehearsal"] = True
     secrets = {"sshPrivateKey": f"{RANDOM}-private-key"} if stack == "onprem" else {}
-    return record(settings, stack=stack, monkeypatch=monkeypatch, secrets=secrets)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return record(settings, stack=stack, monkeypatch=monkeypatch, secrets=secrets)
 
 
 def test_every_resource_has_an_explicit_provider(recording: Recording) -> None:

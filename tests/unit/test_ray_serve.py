@@ -51,18 +51,15 @@ def pod(group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("real_ray")
-@pytest.mark.parametrize(
-    "engine",
-    [
+def test_ray_itself_reads_what_is_to_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    engines: list[dict[str, Any]] = [
         {},
         {"replicas": 2, "accelerator": TWO_GPUS, "contextLength": 8192},
         {"replicas": 0, "autoscaling": {"maxReplicas": 4, "targetOngoingRequests": 8}},
         {"engineOptions": {"enable_prefix_caching": True, "max_num_seqs": 64, "dtype": "bfloat16"}},
-    ],
-)
-def test_ray_itself_reads_what_is_to_be_served(monkeypatch: pytest.MonkeyPatch, engine: dict[str, Any]) -> None:
-    service = made(recorded(monkeypatch, **engine), "RayService")
-    ray.read(yaml.safe_load(service["spec"]["serveConfigV2"]))
+    ]
+    services = [made(recorded(monkeypatch, **engine), "RayService") for engine in engines]
+    ray.read(*(yaml.safe_load(service["spec"]["serveConfigV2"]) for service in services))
 
 
 @pytest.mark.usefixtures("real_ray")

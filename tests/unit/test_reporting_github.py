@@ -89,7 +89,7 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
             """Nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Request) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         here = {
             "API_URL": f"http://127.0.0.1:{server.server_port}",
             "SERVER_URL": "https://github.com",

@@ -58,7 +58,7 @@ def test_a_tool_is_taken_out_of_its_archive_with_its_companions_and_nothing_else
 def test_a_pinned_checksum_wins_over_the_publishers(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     machine.server.publish(KWOK, GOOD, checksum="f" * 64)
     assert KWOK.release
-    checksums.write({KWOK.release.url_for(this_platform()): sha256(GOOD)})
+    checksums.write(checksums.LOCK, {KWOK.release.url_for(this_platform()): sha256(GOOD)})
 
     assert machine.run("ensure", "kwok") == 0
 
@@ -71,7 +71,7 @@ def test_a_release_that_differs_from_its_pin_stops_everything_and_building_does_
     log = machine.have_go(builds="0.8.0")
     machine.server.publish(KWOK, GOOD)
     assert KWOK.release
-    checksums.write({KWOK.release.url_for(this_platform()): "f" * 64})
+    checksums.write(checksums.LOCK, {KWOK.release.url_for(this_platform()): "f" * 64})
 
     assert machine.run("ensure", "kwok") == 3
 

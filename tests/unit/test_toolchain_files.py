@@ -66,7 +66,7 @@ def test_once_there_they_are_used_without_a_word(machine: Machine, capsys: pytes
 
 def test_recorded_checksums_vouch_for_them(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     publish(machine)
-    checksums.write({one.url: sha256(f"kind: {one.url}\n".encode()) for one in FILES.releases()})
+    checksums.write(checksums.LOCK, {one.url: sha256(f"kind: {one.url}\n".encode()) for one in FILES.releases()})
 
     definitions.argocd()
 
@@ -75,7 +75,7 @@ def test_recorded_checksums_vouch_for_them(machine: Machine, capsys: pytest.Capt
 
 def test_a_file_that_differs_from_what_was_recorded_is_refused_and_none_is_put_in_place(machine: Machine) -> None:
     publish(machine)
-    checksums.write({FILES.releases()[-1].url: "0" * 64})
+    checksums.write(checksums.LOCK, {FILES.releases()[-1].url: "0" * 64})
 
     with pytest.raises(ToolchainError, match="does not have the expected checksum"):
         definitions.argocd()

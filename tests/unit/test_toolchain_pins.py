@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.image_registry import index_of
 from tests.unit.machine import Machine, bare_machine
 from tests.unit.release_server import sha256
-from toolchain import checksums, plugins, versions
+from toolchain import checksums, images, plugins, versions
 from toolchain.catalogue import TOOLS
 from toolchain.golang import LOCK, MODULES
 from toolchain.tool import PLATFORMS, Files, GoPackage, Release, Tool
@@ -47,7 +48,17 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         yield machine
 
 
+IMAGES = images.in_use()
+
+
+def address_of(image: str) -> str:
+    registry, _, rest = image.replace("docker.io/", "registry-1.docker.io/").partition("/")
+    return f"https://{registry}/v2/{rest.replace(':', '/manifests/')}"
+
+
 def publish_everything(machine: Machine) -> None:
+    for image in IMAGES:
+        machine.server.put(address_of(image), index_of(image))
     documents: dict[str, list[str]] = {}
     for release in RELEASES:
         for platform in PLATFORMS:
@@ -128,31 +139,53 @@ def test_every_pin_can_be_raised_by_renovate_and_says_when_and_where() -> None:
     assert all(re.search(r"https://", remark) for name, remark in pins.items() if not name.endswith("_MODULE"))
 
 
-def test_pin_records_every_release_for_every_platform(machine: Machine) -> None:
+def test_pin_records_every_release_for_every_platform_and_every_image(machine: Machine) -> None:
     publish_everything(machine)
-    checksums.LOCK.write_text("# What this file is.\n")
+    for lock in (checksums.LOCK, images.lock()):
+        lock.write_text("# What this file is.\n")
 
     assert machine.run("pin") == 0
 
     wanted = {r.url_for(platform) for r in RELEASES for platform in PLATFORMS if r.publishes_for(platform)} | {*FILES}
     assert checksums.locked() == {url: sum_of(url) for url in wanted}
-    assert checksums.LOCK.read_text().startswith("# What this file is.\n")
+    assert images.locked() == {image: sha256(index_of(image)) for image in IMAGES}
+    for lock in (checksums.LOCK, images.lock()):
+        assert lock.read_text().startswith("# What this file is.\n")
 
 
-def test_pin_changes_nothing_when_one_publisher_cannot_be_asked(
+def test_a_tag_that_its_publisher_has_moved_is_pointed_out(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publish_everything(machine)
-    del machine.server.answers[next(path for path in machine.server.answers if "kubectl" in path)]
-    checksums.LOCK.write_text("# empty\n")
+    checksums.write(images.lock(), {IMAGES[0]: "f" * 64, IMAGES[1]: sha256(index_of(IMAGES[1]))})
+
+    assert machine.run("pin") == 0
+
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "moved" in line]
+    assert line.split()[0] == IMAGES[0]
+    assert line.endswith(f", where it was sha256:{'f' * 64}: its publisher has moved the tag")
+
+
+@pytest.mark.parametrize(
+    ("unpublished", "said_of_it"),
+    [("kubectl", r"^kubectl 1\.36\.3 .* answered 404"), ("open-webui", r"^ghcr\.io/open-webui/\S+ .* answered 404")],
+)
+def test_pin_changes_nothing_when_one_publisher_cannot_be_asked(
+    machine: Machine, capsys: pytest.CaptureFixture[str], unpublished: str, said_of_it: str
+) -> None:
+    publish_everything(machine)
+    del machine.server.answers[next(path for path in machine.server.answers if unpublished in path)]
+    for lock in (checksums.LOCK, images.lock()):
+        lock.write_text("# empty\n")
 
     assert machine.run("pin") == 3
 
     said = capsys.readouterr().err
-    assert re.search(r"^kubectl 1\.36\.3 .* answered 404", said, re.MULTILINE)
+    assert re.search(said_of_it, said, re.MULTILINE)
     assert re.search(r"^etcd 3\.7\.3 +4 checksums$", said, re.MULTILINE)
-    assert "1 of 20 could not be pinned; checksums.lock was not changed." in said
-    assert checksums.LOCK.read_text() == "# empty\n"
+    assert f"1 of {20 + len(IMAGES)} could not be pinned; checksums.lock and images.lock were not changed." in said
+    for lock in (checksums.LOCK, images.lock()):
+        assert lock.read_text() == "# empty\n"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pulumi_policy import EnforcementLevel
 
-from policy.pack import Rules, digests, settings
+from policy.pack import Rules, settings
 from policy.rules import RULES
 from policy.rules.resource import HIDDEN, UNKNOWN, seen
 from policy.rules.settings import PolicySettings, PolicySettingsError
@@ -42,11 +42,14 @@ def test_a_rule_that_there_is_none_of_cannot_be_made_advisory(monkeypatch: pytes
         settings()
 
 
-def test_digests_are_read_from_the_image_lock(tmp_path: Path) -> None:
+def test_the_digests_that_are_asked_for_are_those_of_the_image_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lock = tmp_path / "images.lock"
     lock.write_text(f"# Filled by make pin.\n{DIGEST}  docker.io/vllm/vllm-openai:v0.30.0\n")
-    assert digests(lock) == {"docker.io/vllm/vllm-openai:v0.30.0": DIGEST}
-    assert digests(tmp_path / "none") == {}
+    monkeypatch.setenv("INFERENCE_IMAGE_LOCK", str(lock))
+    monkeypatch.setenv("PULUMI_CONFIG", "{}")
+    assert settings().digests == {"docker.io/vllm/vllm-openai:v0.30.0": DIGEST}
 
 
 @pytest.mark.parametrize(

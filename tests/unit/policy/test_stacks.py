@@ -1,5 +1,8 @@
 """Everything that the program registers, against every rule."""
 
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -11,7 +14,8 @@ from components.storage.s3 import S3Buckets
 from components.storage.settings import S3Store
 from policy.rules import RULES
 from policy.rules.exemptions import EXEMPTIONS
-from policy.rules.resource import STACK, Resource, mapping, seen
+from policy.rules.pods import pods
+from policy.rules.resource import STACK, Resource, mapping, seen, text
 from policy.rules.rule import ResourceRule
 from policy.rules.settings import PolicySettings
 from tests.unit.argocd import argocd
@@ -20,6 +24,7 @@ from tests.unit.kserve_stack import kserve_settings
 from tests.unit.policy.samples import settings as read
 from tests.unit.ray_stack import SECRETS, ray_settings
 from tests.unit.recording import Recording, Registration, record, recorded, stack_settings
+from toolchain import checksums, images
 
 SMALL = {"ray-serve": ray_settings, "kserve": kserve_settings, "vllm-distributed": distributed_settings}
 GITOPS = {"delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"}, "argocd": {}}
@@ -96,6 +101,25 @@ def test_no_engine_with_an_operator_has_anything_that_a_rule_forbids(
     settings = SMALL[kind]()
     recording = record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=SECRETS)
     assert violations(of(recording), read(**settings)) == []
+
+
+@pytest.mark.parametrize("given", ["onprem", *SMALL])
+def test_all_that_runs_on_real_machines_has_the_digest_that_is_locked(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "images.lock"
+    digests = {image: sha256(image.encode()).hexdigest() for image in images.in_use()}
+    checksums.write(lock, digests)
+    monkeypatch.setenv("INFERENCE_IMAGE_LOCK", str(lock))
+    settings = SMALL[given]() if given in SMALL else stack_settings(given)
+
+    made = of(record(settings, stack="onprem", monkeypatch=monkeypatch, secrets=SECRETS))
+
+    containers = [one for resource in made for pod in pods(resource) for _, one in pod.containers]
+    ran = {text(one.get("image")).partition("@") for one in containers}
+    assert len(ran) > 2
+    assert {digest for _, _, digest in ran} == {f"sha256:{digests[image]}" for image, _, _ in ran}
+    assert violations(made, replace(read(**settings), digests=digests)) == []
 
 
 @pytest.mark.parametrize("availability", ["normal", "ha", "core"])
