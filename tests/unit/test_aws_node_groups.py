@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from components.aws.karpenter import EVENTS
+from stacks.eks import eks
 from stacks.settings import Settings
+from tests.unit.amazon import SECURITY_GROUP
 from tests.unit.eks_stack import all_of, document, eks_of, group_of, inputs, made, needs, one_of
+from tests.unit.manifests import plain
 from tests.unit.mistakes import put, told
-from tests.unit.recording import Recording, stack_settings
+from tests.unit.recording import Recording, recorded, stack_settings
 
 GROUPS = ("cpu-compute", "gpu", "gpu-vllm", "gpu-vllm-large")
 
@@ -204,6 +207,59 @@ def test_karpenter_hears_of_all_that_amazon_is_about_to_take_back(monkeypatch: p
     allowed, denied = document(inputs(recording, "QueuePolicy")["policy"])["Statement"]
     assert allowed["Principal"] == {"Service": ["events.amazonaws.com", "sqs.amazonaws.com"]}
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def pools(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """What Karpenter is told once its chart is there, by kind and name; `changed` are settings of the group gpu."""
+    settings = stack_settings("eks")
+    autoscaled("karpenter")(settings)
+    group_of(settings, "gpu").update(changed)
+
+    def program() -> None:
+        foundation = eks(Settings.model_validate(settings))
+        karpenter = foundation.clusters["eks"].karpenter
+        assert karpenter
+        assert karpenter.pools
+        karpenter.pools(foundation.random)
+
+    recording = recorded(program, stack="eks", monkeypatch=monkeypatch)
+    found = [plain(one.inputs) for one in recording.kubernetes() if "arpenter" in one.object["apiVersion"]]
+    return {(one["kind"], one["metadata"]["name"]): one["spec"] for one in found}
+
+
+def test_karpenter_rents_what_the_groups_say_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    told_of = pools(monkeypatch, size=3, buy="spot", zones=["b"])
+    assert sorted(name for kind, name in told_of if kind == "NodePool") == ["gpu", "gpu-vllm", "gpu-vllm-large"]
+    pool = told_of["NodePool", "gpu"]
+    assert pool["limits"] == {"nvidia.com/gpu": "3"}
+    assert told_of["NodePool", "gpu-vllm-large"]["limits"] == {"nvidia.com/gpu": "4"}
+    template = pool["template"]
+    assert template["metadata"]["labels"]["workload"] == "gpu"
+    assert template["spec"]["taints"] == [{"key": "gpu", "value": "true", "effect": "NoSchedule"}]
+    assert {one["key"].rpartition("/")[2]: one["values"] for one in template["spec"]["requirements"]} == {
+        "instance-type": ["g4dn.xlarge", "g4dn.2xlarge"],
+        "zone": ["us-east-1b"],
+        "capacity-type": ["spot"],
+        "arch": ["amd64"],
+    }
+
+
+def test_karpenter_takes_no_machine_from_under_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for (kind, _), spec in pools(monkeypatch).items():
+        if kind == "NodePool":
+            assert spec["disruption"]["consolidationPolicy"] == "WhenEmpty"
+            assert spec["template"]["spec"]["expireAfter"] == "Never"
+
+
+def test_karpenters_machines_are_as_those_of_node_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = pools(monkeypatch)["EC2NodeClass", "gpu"]
+    assert machine["amiSelectorTerms"] == [{"alias": "al2023@v20260714"}]
+    assert machine["metadataOptions"]["httpTokens"] == "required"
+    assert machine["metadataOptions"]["httpPutResponseHopLimit"] == 1
+    (disk,) = machine["blockDeviceMappings"]
+    assert (disk["ebs"]["volumeSize"], disk["ebs"]["encrypted"]) == ("200Gi", True)
+    assert machine["securityGroupSelectorTerms"] == [{"id": SECURITY_GROUP}]
+    assert machine["tags"]["inference:stack"] == "eks"
 
 
 def test_a_cluster_of_gpus_alone_has_no_place_for_karpenter() -> None:
