@@ -38,6 +38,8 @@ class Registration:
     provider: str
     dependencies: tuple[str, ...]
     """URNs of what must exist first."""
+    property_dependencies: Mapping[str, tuple[str, ...]]
+    """By input, URNs of what its value comes from."""
     custom: bool
     protected: bool
     """Refuses to be deleted."""
@@ -127,9 +129,12 @@ class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         if args.typ == "pulumi:pulumi:StackReference":
             return args.name, {"name": args.name, "outputs": dict(self._outputs), "secretOutputNames": []}
-        made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "bcryptHash", "stdout")}
+        secrets = ("result", "bcryptHash", "stdout")
+        made_up: dict[str, Any] = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in secrets}
         if args.name.endswith("-access"):
             made_up["stdout"] = _wrapped(_access(args.name))
+        if args.typ.startswith("aws:"):
+            made_up["arn"] = f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:us-east-1:123456789012:{args.name}"
         return f"{args.name}-id", {**cast(dict[Any, Any], args.inputs), **made_up}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
@@ -151,6 +156,9 @@ class _Monitor(mocks.MockMonitor):
                     parent=request.parent,
                     provider=request.provider,
                     dependencies=tuple(request.dependencies),
+                    property_dependencies={
+                        key: tuple(value.urns) for key, value in request.propertyDependencies.items()
+                    },
                     custom=request.custom,
                     protected=request.protect,
                     retained=request.retainOnDelete,
