@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from stacks import matrix, reference
+from stacks.cost import said
 from stacks.files import load_file
 from stacks.problems import SettingsError
 
@@ -15,6 +16,8 @@ def main() -> int:
     actions = parser.add_subparsers(dest="action", required=True)
     check = actions.add_parser("check", help="check stack files, and report every problem in them")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    cost = actions.add_parser("cost", help="estimate what a stack of the target eks costs")
+    cost.add_argument("--stack", required=True, help="name of the stack")
     for name, what in (
         ("schema", "JSON Schema for editors"),
         ("reference", "reference page"),
@@ -25,6 +28,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.action == "check":
         return max([_check(file) for file in arguments.files])
+    if arguments.action == "cost":
+        return _cost(Path(f"Pulumi.{arguments.stack}.yaml"))
     made = {"schema": reference.SCHEMA, "reference": reference.PAGE, "matrix": matrix.TABLE}[arguments.action]
     return reference.write(made, only_check=arguments.check)
 
@@ -36,6 +41,19 @@ def _check(file: Path) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{file}: no problems")
+    return 0
+
+
+def _cost(file: Path) -> int:
+    try:
+        settings = load_file(file)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if settings.target != "eks":
+        print(f"{file}: only the target eks costs by the hour; this is {settings.target}", file=sys.stderr)
+        return 1
+    print(said(settings))
     return 0
 
 

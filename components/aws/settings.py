@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, StringConstraints
 
 from components.section import Name, Section, rule
 
@@ -35,6 +35,11 @@ Principal = Annotated[
     str,
     StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[!-~]+$"),
     rule("the ARN of an IAM role or user", example="arn:aws:iam::123456789012:role/platform"),
+]
+PriceName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)?$"),
+    rule("an instance type, or another name in components/aws/prices.py", example="g5.xlarge"),
 ]
 Endpoint = Literal["s3", "ecr", "sts", "logs", "ec2", "eks-auth"]
 
@@ -95,6 +100,10 @@ class Aws(Section):
     """How pods come to their roles: by the cluster's OIDC provider, or by EKS's agent on each node."""
     roles: dict[Name, RoleName] = Field(default_factory=dict[Name, str], examples=[{"triton": "my-triton-s3-read"}])
     """Names of roles by engine; `<stack>-<engine>` where none is given. `models` is that of the sync."""
+    prices: dict[PriceName, PositiveFloat] = Field(
+        default_factory=dict[str, float], examples=[{"g5.xlarge": 1.006, "nat-gateway": 0.045}]
+    )
+    """US dollars an hour for the estimate, where ours are of another region, or you pay less; GB by the month."""
     delete_leftovers: bool = False
     """On destroy, also delete what controllers made and left behind: load balancers, volumes, network interfaces."""
 
