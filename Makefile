@@ -50,7 +50,7 @@ cost: $(VENV)/.ready ## Estimate what the stack costs an hour, where its target 
 	@$(BIN)/python -m stacks cost --stack $(STACK)
 
 preflight: $(VENV)/.ready ## Ask Amazon whether the account can have what the stack asks for; changes nothing
-	@$(BIN)/python -m components.aws.preflight --stack $(STACK)
+	@$(BIN)/python -m stacks preflight --stack $(STACK)
 
 status: $(VENV)/.ready ## Show what runs where
 	@$(STACKED); $(BIN)/python -m placement show --stack $(STACK)

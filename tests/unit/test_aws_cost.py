@@ -125,11 +125,11 @@ def test_the_command_prints_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "a month of 730 hours" in capsys.readouterr().out
 
 
-def test_the_command_says_that_other_targets_cost_nothing_by_the_hour(
+def test_the_command_says_for_which_target_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setattr("sys.argv", ["stacks", "cost", "--stack", "dev"])
 
     assert main() == 1
-    assert "only the target eks costs by the hour" in capsys.readouterr().err
+    assert "cost is for the target eks; this is dev" in capsys.readouterr().err
