@@ -22,7 +22,7 @@ from components.storage.model import Model
 from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps
 from components.storage.program import program
 from components.storage.versions import PROGRAM
-from components.workload.claim import node_directory_claim
+from components.workload.claim import mounted_claim, node_directory_claim
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
 from components.workload.spec import Update
@@ -199,12 +199,20 @@ class Engines(pulumi.ComponentResource):
             *authority_config_maps(f"{self._name}-{AUTHORITY}", store.authority, namespace=NAMESPACE, opts=opts),
             *store.ready,
         ]
-        if cache := self._cluster.settings.cache:
+        cache, name = self._cluster.settings.cache, f"{self._name}-model-cache"
+        about = labels(CACHE_CLAIM, "cache")
+        if store.files and (cache or store.mounted):
+            size = cache.size if cache else "1Ti"
+            claim = mounted_claim(
+                name, CACHE_CLAIM, store.files, namespace=NAMESPACE, labels=about, size=size, opts=opts
+            )
+            made.append(claim)
+        elif cache:
             claim = node_directory_claim(
-                f"{self._name}-model-cache",
+                name,
                 CACHE_CLAIM,
                 namespace=NAMESPACE,
-                labels=labels(CACHE_CLAIM, "cache"),
+                labels=about,
                 size=cache.size,
                 path=cache.path,
                 opts=opts,

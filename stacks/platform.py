@@ -135,6 +135,7 @@ class Platform(pulumi.ComponentResource):
             engine_peers=tuple(Peer(port=port, namespace=engines.NAMESPACE) for port in ports),
             quota=self._settings.quota,
             taints=cluster.settings.tolerated(AcceleratorRequest(), {}),
+            around=self._foundation.gateways.get(cluster.name),
             opts=self._on(cluster)
             .merge(self._delivery.options(cluster, GATEWAY))
             .merge(pulumi.ResourceOptions(depends_on=served.checks)),

@@ -187,7 +187,7 @@ class _Asked:
         if allowed < taken + 1:
             yield (
                 f"network: one more VPC beside {taken}, and the quota {name!r} is {allowed:g}\n"
-                f"  Next: {self._increase('vpc', quotas.VPCS, taken + 1)}, or use one with inference:aws.network.existing"
+                f"  Next: {self._increase('vpc', quotas.VPCS, taken + 1)}, or inference:aws.network.existing"
             )
 
     def _ours(self, thing: Answer) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, StringConstraints
 
+from components.aws.counterparts import Database, Entrance, Files, Observability, PullThrough
 from components.section import Name, Section, rule
 
 Region = Annotated[
@@ -100,6 +101,16 @@ class Aws(Section):
     """How pods come to their roles: by the cluster's OIDC provider, or by EKS's agent on each node."""
     roles: dict[Name, RoleName] = Field(default_factory=dict[Name, str], examples=[{"triton": "my-triton-s3-read"}])
     """Names of roles by engine; `<stack>-<engine>` where none is given. `models` is that of the sync."""
+    registry: PullThrough | None = None
+    """ECR in front of public registries."""
+    observability: Observability = Observability()
+    """CloudWatch, Managed Prometheus and Managed Grafana."""
+    entrance: Entrance | None = None
+    """A load balancer with TLS in front of the gateway."""
+    database: Database | None = None
+    """PostgreSQL for the gateway."""
+    files: Files | None = None
+    """A file system with models for all nodes of a cluster; engines that do not stream load from it."""
     prices: dict[PriceName, PositiveFloat] = Field(
         default_factory=dict[str, float], examples=[{"g5.xlarge": 1.006, "nat-gateway": 0.045}]
     )

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.storage.model import Model
+from components.workload.claim import Mounted
 from components.workload.secret import secret as workload_secret
 from components.workload.spec import ConfigFiles, Peer, SecretKey, Volume
 
@@ -47,6 +48,13 @@ class ObjectStore:
     """Whether a sync may write there."""
     room: int | None = None
     """Bytes that the models' bucket may hold, if it has a quota."""
+    files: Mounted | None = None
+    """A file system of the cloud for models, in the place of directories of nodes."""
+
+    @property
+    def mounted(self) -> bool:
+        """Whether its bucket is there as files, too."""
+        return self.files is not None and self.files.bucket
 
     def uri(self, model: Model) -> str:
         """The model's home, for example `s3://inference-models/legal/legal-8b/0123…`."""

@@ -180,7 +180,7 @@ def test_no_room_for_a_vpc_is_said_with_both_ways_out() -> None:
 
     assert "one more VPC beside 1" in problem
     assert "--service-code vpc" in problem
-    assert problem.endswith("or use one with inference:aws.network.existing")
+    assert problem.endswith("or inference:aws.network.existing")
 
 
 def test_what_may_not_be_asked_is_one_problem_and_the_rest_is_asked_all_the_same() -> None:
