@@ -76,7 +76,7 @@ def bearers(settings: Settings, federations: Mapping[str, Federation]) -> Mappin
 
     `federations` are those of the clusters, by name.
     """
-    bucket, elsewhere = settings.store.bucket, federations[settings.home.name]
+    bucket = settings.store.bucket
     clusters = {engine.name: engine.cluster for engine in settings.deployed}
     found = {
         engine: Bearer(
@@ -96,7 +96,8 @@ def bearers(settings: Settings, federations: Mapping[str, Federation]) -> Mappin
         )
     if prefixes := writes(settings):
         may = policies.writer(bucket, prefixes)
-        found[SYNC] = Bearer(namespace=MODELS_NAMESPACE, account=SYNC_ACCOUNT, may=may, federation=elsewhere)
+        home = federations[settings.home.name]
+        found[SYNC] = Bearer(namespace=MODELS_NAMESPACE, account=SYNC_ACCOUNT, may=may, federation=home)
     return found
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
 
 import pulumi
 
@@ -52,7 +51,9 @@ def told(aws: Aws, stack: str, what: str) -> PodIdentity:
     """What a service account says of a role, as far as the settings alone know: what goes into Git."""
     name = role_name(stack, what, aws.roles)
     annotated = aws.account if aws.identity == "irsa" else None
-    annotations = service_account_annotations(role_arn(annotated, name)) if annotated else {}
+    if not annotated:
+        return PodIdentity(named=f"{aws.identity} {name}")
+    annotations = service_account_annotations(role_arn(annotated, name))
     return PodIdentity(named=f"{aws.identity} {name}", annotations=annotations)
 
 
@@ -61,6 +62,6 @@ def service_account_annotations(arn: pulumi.Input[str]) -> Mapping[str, pulumi.I
     return {"eks.amazonaws.com/role-arn": arn, "eks.amazonaws.com/sts-regional-endpoints": "true"}
 
 
-def peers(*ways: Literal["irsa", "pod-identity"]) -> tuple[Peer, ...]:
+def peers(*ways: str) -> tuple[Peer, ...]:
     """Where pods get what shows who they are; STS answers at the port that S3 does."""
     return (AGENT,) if "pod-identity" in ways else ()

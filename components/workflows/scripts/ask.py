@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
@@ -33,7 +34,7 @@ def main() -> int:
         return 2
     begun = time.monotonic()
     with ThreadPoolExecutor(int(parallel)) as pool:
-        answers = list(pool.map(lambda question: _answer(url, name, question), questions))
+        answers = list(pool.map(partial(_answer, url, name), questions))
     scores = [one["score"] for one in answers if "score" in one]
     failed = [one for one in answers if "problem" in one]
     summary: dict[str, Any] = {
