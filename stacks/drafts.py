@@ -18,6 +18,7 @@ from components.node.settings import Capacity, Host, Mirror, NodeGroup, Simulate
 from components.node.system import System
 from components.storage.model import Model, Sources
 from components.storage.settings import ExternalStore, MinioStore, S3Store, Store
+from components.workflows.settings import Workflows
 from stacks.problems import Place, closest
 from stacks.schema import Setting, find
 from stacks.settings import Settings, Target
@@ -40,6 +41,7 @@ _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
 _DELIVERY: TypeAdapter[Delivery] = TypeAdapter(Delivery)
 _ARGOCD: TypeAdapter[ArgoCd | None] = TypeAdapter(ArgoCd | None)
 _CHART: TypeAdapter[ThirdPartyChart] = TypeAdapter(ThirdPartyChart)
+_WORKFLOWS: TypeAdapter[Workflows | None] = TypeAdapter(Workflows | None)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
 _MIRROR: TypeAdapter[Mirror] = TypeAdapter(Mirror)
@@ -100,6 +102,7 @@ class Draft:
     delivery: Part[Delivery]
     argocd: Part[ArgoCd | None]
     charts: Parts[ThirdPartyChart] | None
+    workflows: Part[Workflows | None]
     has_argocd: bool
     """However little of it can be read."""
     system: Part[System]
@@ -153,6 +156,7 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         delivery=_part(_DELIVERY, raw.get("delivery", {}), ("delivery",)),
         argocd=_part(_ARGOCD, raw.get("argocd"), ("argocd",)),
         charts=_parts(_CHART, raw, "charts"),
+        workflows=_part(_WORKFLOWS, raw.get("workflows"), ("workflows",)),
         has_argocd=raw.get("argocd") is not None,
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),

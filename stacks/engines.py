@@ -22,6 +22,7 @@ from components.storage.model import Model
 from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps
 from components.storage.program import program
 from components.storage.versions import PROGRAM
+from components.workflows.workflows import NAMESPACE as WORKFLOWS_NAMESPACE
 from components.workload.claim import mounted_claim, node_directory_claim
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
@@ -41,6 +42,10 @@ class Engines(pulumi.ComponentResource):
 
     urls: Mapping[str, str]
     """By engine."""
+    namespace: Namespace
+    """Where they are."""
+    keys: Mapping[str, pulumi.Output[str]]
+    """What requests must show, by engine: secrets. An engine that is not here takes any request."""
     backends: Sequence[Backend]
     """What the gateway hands requests on to: engines and their adapters, and canaries."""
     checks: Sequence[pulumi.Resource]
@@ -106,6 +111,7 @@ class Engines(pulumi.ComponentResource):
         )
         services = {engine.name: self._service(engine, around) for engine in engines}
         delivered = {engine.name: self._delivered(engine, services[engine.name], delivery) for engine in engines}
+        self.namespace, self.keys = namespace, shown
         self.urls = {engine: service.url for engine, service in services.items()}
         self.checks = [
             self._check(
@@ -136,7 +142,7 @@ class Engines(pulumi.ComponentResource):
                 engine,
                 cluster=cluster.settings,
                 namespace=NAMESPACE,
-                clients=_clients(engine),
+                clients=self._clients(engine),
                 destination=around.delivery.destination(cluster),
                 argocd=around.delivery.argocd(cluster),
                 opts=after,
@@ -148,7 +154,7 @@ class Engines(pulumi.ComponentResource):
             store=around.store,
             cluster=cluster.settings,
             namespace=NAMESPACE,
-            clients=_clients(engine),
+            clients=self._clients(engine),
             askers=[check_name(engine.name)] if engine.name in around.canaries else (),
             program_image=self._settings.sync.image or PROGRAM,
             origin=around.origin if any(one.source for one in engine.lora_adapters) else Origin(),
@@ -187,6 +193,15 @@ class Engines(pulumi.ComponentResource):
             told=" ".join(one for one in what if one),
             namespace=NAMESPACE,
             opts=self._after(after),
+        )
+
+    def _clients(self, engine: AnyEngine) -> tuple[str, ...]:
+        """Namespaces whose pods ask it."""
+        workflows = self._settings.workflows
+        return (
+            *((GATEWAY_NAMESPACE,) if engine.speaks == "openai" else ()),
+            *((WORKFLOWS_NAMESPACE,) if workflows and engine.name in workflows.judges else ()),
+            *engine.clients,
         )
 
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
@@ -235,10 +250,6 @@ class _Around:
     """What all of them wait for."""
     before: Mapping[str, Sequence[pulumi.Resource]]
     """What each waits for besides."""
-
-
-def _clients(engine: AnyEngine) -> tuple[str, ...]:
-    return (*((GATEWAY_NAMESPACE,) if engine.speaks == "openai" else ()), *engine.clients)
 
 
 def _named(resources: Mapping[str, pulumi.Resource], *names: str) -> Sequence[pulumi.Resource]:

@@ -20,6 +20,7 @@ from stacks.engines import Engines
 from stacks.foundation import Foundation
 from stacks.secrets import optional_secret
 from stacks.settings import Settings
+from stacks.workflows import workflows_in
 
 GATEWAY = "gateway"
 """The application that the gateway is."""
@@ -68,6 +69,7 @@ class Platform(pulumi.ComponentResource):
                     engine.name: {"url": served.urls[engine.name], "model": ", ".join(engine.loads)} for engine in here
                 }
             }
+            workflows_in(cluster, settings, foundation, served, after=charts, opts=self._on(cluster))
             if settings.gateway and here:
                 gateway = self._gateway(cluster, served)
                 endpoints[cluster.name] = {"api": gateway.url, "chat": gateway.chat_url, **endpoints[cluster.name]}

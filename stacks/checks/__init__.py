@@ -2,7 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
-from stacks.checks import delivery, distributed, engines, machines, models, names, node_ports, resources, store, triton
+from stacks.checks import (
+    delivery,
+    distributed,
+    engines,
+    machines,
+    models,
+    names,
+    node_ports,
+    resources,
+    store,
+    triton,
+    workflows,
+)
 from stacks.drafts import Draft
 from stacks.problems import Problem
 
@@ -48,6 +60,10 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     delivery.charts_have_argo_cd,
     delivery.third_party_charts_are_whole,
     delivery.argo_cd_is_in_a_cluster,
+    workflows.have_what_runs_them,
+    workflows.turn_judges_on_that_are_off,
+    workflows.have_a_place_of_their_own,
+    workflows.leave_their_names_to_them,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,
 )
