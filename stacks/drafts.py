@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from components.aws.settings import Aws
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
@@ -37,6 +38,7 @@ _SOURCES: TypeAdapter[Sources] = TypeAdapter(Sources)
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 _ENGINE: TypeAdapter[AnyEngine] = TypeAdapter(AnyEngine)
 _STORE: TypeAdapter[AnyStore] = TypeAdapter(Store)
+_AWS: TypeAdapter[Aws] = TypeAdapter(Aws)
 _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
 _DELIVERY: TypeAdapter[Delivery] = TypeAdapter(Delivery)
 _ARGOCD: TypeAdapter[ArgoCd | None] = TypeAdapter(ArgoCd | None)
@@ -103,6 +105,7 @@ class Draft:
     argocd: Part[ArgoCd | None]
     charts: Parts[ThirdPartyChart] | None
     workflows: Part[Workflows | None]
+    aws: Part[Aws]
     has_argocd: bool
     """However little of it can be read."""
     system: Part[System]
@@ -157,6 +160,7 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         argocd=_part(_ARGOCD, raw.get("argocd"), ("argocd",)),
         charts=_parts(_CHART, raw, "charts"),
         workflows=_part(_WORKFLOWS, raw.get("workflows"), ("workflows",)),
+        aws=_part(_AWS, raw.get("aws", {}), ("aws",)),
         has_argocd=raw.get("argocd") is not None,
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),

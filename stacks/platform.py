@@ -53,7 +53,13 @@ class Platform(pulumi.ComponentResource):
         )
         for cluster in foundation.clusters.values():
             here = [engine for engine in settings.deployed if engine.cluster == cluster.name]
-            charts = third_party_charts(settings, cluster, self._delivery, pulumi.ResourceOptions(parent=self))
+            charts = third_party_charts(
+                settings,
+                cluster,
+                self._delivery,
+                pulumi.ResourceOptions(parent=self),
+                beside=foundation.charts.get(cluster.name, {}),
+            )
             served = Engines(
                 cluster.name,
                 settings,

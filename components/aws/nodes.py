@@ -1,7 +1,8 @@
-"""What parts beside a cluster must know of its nodes."""
+"""What parts beside a cluster must know of its nodes, and of the network that they are in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pulumi
 
@@ -21,3 +22,22 @@ class Nodes:
     """By the name of the node group; none for nodes of Karpenter's."""
     ready: tuple[pulumi.Resource, ...] = ()
     """Once they are there."""
+
+
+class Subnets(Protocol):
+    """A VPC, and its subnets by zone."""
+
+    @property
+    def vpc_id(self) -> pulumi.Output[str]:
+        """Its ID."""
+        ...
+
+    @property
+    def private(self) -> Mapping[str, pulumi.Output[str]]:
+        """Where nodes are."""
+        ...
+
+    @property
+    def public(self) -> Mapping[str, pulumi.Output[str]]:
+        """Where load balancers for the internet are."""
+        ...

@@ -36,15 +36,15 @@ class ContainerInsights(pulumi.ComponentResource):
     ) -> None:
         super().__init__("inference:aws:ContainerInsights", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        document = pulumi.Output.all(federation.account, federation.cluster).apply(
-            lambda known: agent_policy(region, known[0], known[1])
+        groups = pulumi.Output.format(
+            "arn:aws:logs:{}:{}:log-group:/aws/containerinsights/{}/*", region, federation.account, federation.cluster
         )
         role = PodRole(
             f"{name}-role",
             role=shortened(f"{pulumi.get_stack()}-{cluster}-cloudwatch", ROLE_LONGEST),
             namespace=AGENT_NAMESPACE,
             account=AGENT,
-            policies={"agent": document},  # pyright: ignore[reportArgumentType]
+            policies={"agent": agent_policy(groups)},
             federation=federation,
             opts=child,
         )
@@ -94,7 +94,7 @@ class ManagedPrometheus(pulumi.ComponentResource):
             role=shortened(f"{pulumi.get_stack()}-{cluster}-prometheus", ROLE_LONGEST),
             namespace=MONITORING,
             account=PROMETHEUS,
-            policies={"write": self._workspace.arn.apply(writer_policy)},  # pyright: ignore[reportArgumentType]
+            policies={"write": writer_policy(self._workspace.arn)},
             federation=federation,
             opts=self._child,
         )
@@ -110,7 +110,7 @@ class ManagedPrometheus(pulumi.ComponentResource):
             f"{self._name}-grafana",
             name="read",
             role=role.name,
-            policy=self._workspace.arn.apply(lambda arn: json.dumps(reader_policy(arn))),
+            policy=pulumi.Output.json_dumps(reader_policy(self._workspace.arn)),
             opts=self._child,
         )
         made = aws.grafana.Workspace(
@@ -144,9 +144,8 @@ def remote_write(url: pulumi.Input[str], region: str, writer: PodRole) -> Mappin
     }
 
 
-def agent_policy(region: str, account: str, cluster: str) -> Document:
-    """For the CloudWatch agent: metrics under its own names, and logs below the cluster's own group."""
-    groups = f"arn:aws:logs:{region}:{account}:log-group:/aws/containerinsights/{cluster}/*"
+def agent_policy(groups: pulumi.Input[str]) -> Document:
+    """For the CloudWatch agent: metrics under its own names, and logs in the cluster's own groups."""
     logs = ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents", "PutRetentionPolicy")
     named = {"StringEquals": {"cloudwatch:namespace": ["ContainerInsights", "ContainerInsights/Prometheus"]}}
     return {
@@ -159,17 +158,17 @@ def agent_policy(region: str, account: str, cluster: str) -> Document:
     }
 
 
-def writer_policy(workspace: str) -> Document:
+def writer_policy(workspace: pulumi.Input[str]) -> Document:
     """Write series into one workspace."""
     return _on(workspace, "aps:RemoteWrite")
 
 
-def reader_policy(workspace: str) -> Document:
+def reader_policy(workspace: pulumi.Input[str]) -> Document:
     """Ask one workspace for its series."""
     return _on(workspace, "aps:GetLabels", "aps:GetMetricMetadata", "aps:GetSeries", "aps:QueryMetrics")
 
 
-def _on(workspace: str, *actions: str) -> Document:
+def _on(workspace: pulumi.Input[str], *actions: str) -> Document:
     return {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": [workspace]}],

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -13,12 +13,15 @@ from components.gateway.openwebui import PORT as WEB_PORT
 from components.gateway.openwebui import chat_container, chat_volume, chat_volume_claim
 from components.gateway.settings import AmazonModel, Gateway, OpenWebUiSettings
 from components.gateway.versions import LITELLM
+from components.storage.object_store import PodIdentity
 from components.workload.application import Application, Server
 from components.workload.namespace import Namespace, Quota
 from components.workload.pod import labels
 from components.workload.spec import ConfigFiles, Container, Health, Peer, Placement, Pod, Scratch, SecretKey
 
 NAMESPACE = "gateway"
+LITELLM_ACCOUNT = "litellm"
+"""Also its service account."""
 PORT = 4000
 COOLDOWN_SECONDS = 60
 """For which a copy gets no requests when most of its answers within a minute were errors; else LiteLLM's 5."""
@@ -59,8 +62,8 @@ class Surroundings:
 
     database: pulumi.Input[str] | None = None
     """URL of a PostgreSQL with its password, a secret; without one the gateway knows the master key alone."""
-    account: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
-    """Annotations of its service account, by which the cloud knows it."""
+    identity: PodIdentity | None = None
+    """Who its pods are to the cloud."""
     peers: tuple[Peer, ...] = ()
     """What its pods must reach for all this."""
 
@@ -140,8 +143,9 @@ class GatewayService(pulumi.ComponentResource):
         return key
 
     def _litellm(self, configuration: str, sidecar: OpenWebUiSettings | None) -> None:
+        identity = self._around.identity
         server = Server(
-            name="litellm",
+            name=LITELLM_ACCOUNT,
             part="gateway",
             pod=Pod(
                 containers=[self._litellm_container(), *([self._chat(sidecar, "127.0.0.1")] if sidecar else [])],
@@ -159,7 +163,8 @@ class GatewayService(pulumi.ComponentResource):
             replicas=self._settings.litellm.replicas,
             update="recreate" if sidecar else "surge",
             files={"config.yaml": configuration},
-            restart_on={"keys": self._key_generations},
+            restart_on={"keys": self._key_generations, **({"identity": identity.named} if identity else {})},
+            account=identity.annotations if identity else {},
         )
         Application(f"{self._name}-litellm", server, namespace=NAMESPACE, opts=self._child)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from stacks.checks import (
+    counterparts,
     delivery,
     distributed,
     engines,
@@ -64,6 +65,12 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     workflows.turn_judges_on_that_are_off,
     workflows.have_a_place_of_their_own,
     workflows.leave_their_names_to_them,
+    counterparts.belong_to_amazon,
+    counterparts.models_have_names_of_their_own,
+    counterparts.entrance_leads_to_the_gateway,
+    counterparts.registry_has_an_address,
+    counterparts.database_is_for_a_gateway,
+    counterparts.files_have_a_size,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,
 )
