@@ -60,6 +60,9 @@ class Platform(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self),
                 beside=foundation.charts.get(cluster.name, {}),
             )
+            if cluster.karpenter and cluster.karpenter.pools:
+                for karpenter in (made for name, made in charts.items() if str(name) == "karpenter"):
+                    cluster.karpenter.pools(karpenter)
             served = Engines(
                 cluster.name,
                 settings,

@@ -50,7 +50,7 @@ def object_stores(
             )
             return dict.fromkeys(clusters, amazon)
         case S3Store():
-            raise pulumi.RunError("store.kind s3 belongs to the target eks")
+            raise pulumi.RunError("store.kind s3 belongs to the target eks")  # which makes it itself
 
 
 def readers(settings: Settings) -> Mapping[str, Sequence[str]]:
