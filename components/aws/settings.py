@@ -3,8 +3,9 @@
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
+from pydantic import AfterValidator, Field, PositiveFloat, StringConstraints
 
+from components.aws.counterparts import Database, Entrance, Files, Observability, PullThrough
 from components.section import Name, Section, rule
 
 Region = Annotated[
@@ -35,6 +36,11 @@ Principal = Annotated[
     str,
     StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[!-~]+$"),
     rule("the ARN of an IAM role or user", example="arn:aws:iam::123456789012:role/platform"),
+]
+PriceName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)?$"),
+    rule("an instance type, or another name in components/aws/prices.py", example="g5.xlarge"),
 ]
 Endpoint = Literal[
     "s3", "ecr", "sts", "logs", "ec2", "eks-auth", "eks", "elasticloadbalancing", "autoscaling", "ssm", "sqs"
@@ -93,6 +99,11 @@ class NetworkSettings(Section):
     existing: ExistingNetwork | None = None
     """A VPC of yours, in the place of all the above."""
 
+    @property
+    def letters(self) -> tuple[ZoneLetter, ...]:
+        """Zones that have private subnets."""
+        return tuple(self.existing.private_subnets) if self.existing else self.zones
+
 
 class Aws(Section):
     """The account and region of the target `eks`."""
@@ -109,8 +120,30 @@ class Aws(Section):
     """How pods come to their roles: by the cluster's OIDC provider, or by EKS's agent on each node."""
     roles: dict[Name, RoleName] = Field(default_factory=dict[Name, str], examples=[{"triton": "my-triton-s3-read"}])
     """Names of roles by engine; `<stack>-<engine>` where none is given. `models` is that of the sync."""
+    registry: PullThrough | None = None
+    """ECR in front of public registries."""
+    observability: Observability = Observability()
+    """CloudWatch, Managed Prometheus and Managed Grafana."""
+    entrance: Entrance | None = None
+    """A load balancer with TLS in front of the gateway."""
+    database: Database | None = None
+    """PostgreSQL for the gateway."""
+    files: Files | None = None
+    """A file system with models for all nodes of a cluster; engines that do not stream load from it."""
+    prices: dict[PriceName, PositiveFloat] = Field(
+        default_factory=dict[str, float], examples=[{"g5.xlarge": 1.006, "nat-gateway": 0.045}]
+    )
+    """US dollars an hour for the estimate, where ours are of another region, or you pay less; GB by the month."""
     delete_leftovers: bool = False
     """On destroy, also delete what controllers made and left behind: load balancers, volumes, network interfaces."""
+
+
+AddOn = Literal["vpc-cni", "coredns", "kube-proxy", "aws-ebs-csi-driver", "eks-pod-identity-agent", "metrics-server"]
+AddOnVersion = Annotated[
+    str,
+    StringConstraints(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$"),
+    rule("a version of an EKS add-on", example="v1.21.1-eksbuild.7"),
+]
 
 
 class Eks(Section):
@@ -120,15 +153,27 @@ class Eks(Section):
         str, StringConstraints(pattern=r"^1\.[0-9]{2}$"), rule("a minor version of Kubernetes", example="1.35")
     ] = "1.35"
     """Minor version of Kubernetes; one that Amazon supports without extra charge."""
+    extended_support: bool = False
+    """Stay on a version past its standard support, at Amazon's extra charge; else Amazon upgrades the cluster then."""
     public_access: tuple[Cidr, ...] = ()
     """Networks from which the API server answers at its public address; nowhere but in the VPC when empty."""
     administrators: tuple[Principal, ...] = ()
-    """ARNs of IAM roles or users who may do everything in the cluster, beside whoever makes it."""
+    """ARNs of IAM roles or users who may do everything in the cluster, beside whoever makes it (not listed here)."""
     logs: tuple[Literal["api", "audit", "authenticator", "controllerManager", "scheduler"], ...] = (
         "api",
         "audit",
         "authenticator",
     )
     """Logs of the control plane that CloudWatch keeps."""
-    log_days: PositiveInt = 90
+    log_days: LogDays = 90
     """Days that they are kept."""
+    addons: dict[AddOn, AddOnVersion] = Field(
+        default_factory=dict[AddOn, str], examples=[{"vpc-cni": "v1.21.1-eksbuild.7"}]
+    )
+    """Versions of EKS's add-ons; else those we know for the version of Kubernetes, else Amazon's choice."""
+    autoscaler: Literal["none", "cluster-autoscaler", "karpenter"] = "none"
+    """Who adds and removes nodes: nobody, the Cluster Autoscaler, or Karpenter in the place of GPU groups.
+
+    The two come as charts of `inference:charts`."""
+    delete_protection: bool = False
+    """Amazon refuses to delete the cluster until an `up` has seen this as false."""

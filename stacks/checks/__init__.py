@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 
 from stacks.checks import (
     aws,
+    counterparts,
     delivery,
     distributed,
+    eks,
     engines,
     machines,
     models,
@@ -14,6 +16,7 @@ from stacks.checks import (
     resources,
     store,
     triton,
+    workflows,
 )
 from stacks.drafts import Draft
 from stacks.problems import Problem
@@ -31,6 +34,11 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     machines.log_in_as_someone_else_than_the_service_account,
     machines.pull_their_images_with_what_can,
     machines.have_addresses_for_their_firewall,
+    eks.has_support,
+    eks.have_an_ami,
+    eks.have_a_node_for_karpenter,
+    eks.run_the_clusters_version,
+    eks.are_in_zones_of_the_network,
     models.come_from_a_server_with_an_address,
     models.come_from_a_node_that_is_there,
     models.can_be_purged,
@@ -65,6 +73,16 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     aws.nodes_have_a_way_out,
     aws.an_existing_network_is_taken_as_it_is,
     aws.subnets_are_listed_once,
+    workflows.have_what_runs_them,
+    workflows.turn_judges_on_that_are_off,
+    workflows.have_a_place_of_their_own,
+    workflows.leave_their_names_to_them,
+    counterparts.belong_to_amazon,
+    counterparts.models_have_names_of_their_own,
+    counterparts.entrance_leads_to_the_gateway,
+    counterparts.registry_has_an_address,
+    counterparts.database_is_for_a_gateway,
+    counterparts.files_have_a_size,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,
 )

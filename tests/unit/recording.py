@@ -18,6 +18,8 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks, rpc, set_all_config, set_mocks
 from pulumi.runtime import settings as settings_of_runtime
 
+from tests.unit.amazon import outputs
+
 REPOSITORY = Path(__file__).parents[2]
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key that marks a wrapped secret in Pulumi's wire format."""
@@ -129,13 +131,11 @@ class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         if args.typ == "pulumi:pulumi:StackReference":
             return args.name, {"name": args.name, "outputs": dict(self._outputs), "secretOutputNames": []}
-        secrets = ("result", "bcryptHash", "stdout")
-        made_up: dict[str, Any] = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in secrets}
+        made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "bcryptHash", "stdout")}
         if args.name.endswith("-access"):
             made_up["stdout"] = _wrapped(_access(args.name))
-        if args.typ.startswith("aws:"):
-            made_up["arn"] = f"arn:aws:{args.typ.split(':')[1].split('/')[0]}:us-east-1:123456789012:{args.name}"
-        return f"{args.name}-id", {**cast(dict[Any, Any], args.inputs), **made_up}
+        inputs = cast(dict[Any, Any], args.inputs)
+        return f"{args.name}-id", {**inputs, **made_up, **outputs(args.typ, args.name, inputs)}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
         raise AssertionError(f"the program calls {args.token}, but settings are all it may read")
