@@ -6,6 +6,8 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from components.aws.network import Network
+from components.aws.settings import NetworkSettings
 from components.storage.s3 import S3Buckets
 from components.storage.settings import S3Store
 from policy.rules import RULES
@@ -120,6 +122,16 @@ def test_no_bucket_at_amazon_has_anything_that_a_rule_forbids(monkeypatch: pytes
 
     recording = recorded(program, monkeypatch=monkeypatch)
     assert violations(of(recording), read(target="eks", store=store)) == []
+
+
+def test_no_network_at_amazon_has_anything_that_a_rule_forbids(monkeypatch: pytest.MonkeyPatch) -> None:
+    def program() -> None:
+        opts = pulumi.ResourceOptions(provider=aws.Provider("aws"))
+        network = NetworkSettings(endpoints=("s3", "ecr", "sts"))
+        Network("network", network, region="eu-central-1", clusters=["home"], opts=opts)
+
+    recording = recorded(program, monkeypatch=monkeypatch)
+    assert violations(of(recording), read(target="eks")) == []
 
 
 def test_every_exemption_names_rules_that_there_are_and_a_reason() -> None:
