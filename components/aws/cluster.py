@@ -8,6 +8,7 @@ from pulumi_aws import eks, iam
 
 from components.accelerators.device_plugin import DevicePlugins, PluginNode
 from components.aws.addons import BEFORE_NODES, ON_NODES, AddOns
+from components.aws.autoscaler import AutoscalerRole
 from components.aws.control_plane import EksControlPlane
 from components.aws.federation import Federation
 from components.aws.karpenter import KarpenterGround
@@ -106,6 +107,14 @@ class EksCluster(pulumi.ComponentResource):
             if rented
             else None
         )
+        if settings.eks.autoscaler == "cluster-autoscaler":
+            AutoscalerRole(
+                f"{name}-cluster-autoscaler",
+                cluster=eks_name(settings.name),
+                region=aws.region,
+                federation=self.federation,
+                opts=self._child,
+            )
         self.cluster = Cluster(
             settings=settings,
             provider=provider,

@@ -40,6 +40,8 @@ class Registration:
     provider: str
     dependencies: tuple[str, ...]
     """URNs of what must exist first."""
+    property_dependencies: Mapping[str, tuple[str, ...]]
+    """By input, URNs of what its value comes from."""
     custom: bool
     protected: bool
     """Refuses to be deleted."""
@@ -154,6 +156,9 @@ class _Monitor(mocks.MockMonitor):
                     parent=request.parent,
                     provider=request.provider,
                     dependencies=tuple(request.dependencies),
+                    property_dependencies={
+                        key: tuple(value.urns) for key, value in request.propertyDependencies.items()
+                    },
                     custom=request.custom,
                     protected=request.protect,
                     retained=request.retainOnDelete,
