@@ -7,6 +7,7 @@ import pulumi
 
 from components.aws import prices
 from components.aws.cost import Estimate, Machines, Switched, estimate, table
+from components.aws.machines import desired, root_gib
 from components.cluster.settings import ClusterSettings
 from components.engines import AnyEngine
 from components.node.settings import NodeGroup
@@ -45,21 +46,31 @@ def _machines(cluster: ClusterSettings, engines: Sequence[AnyEngine]) -> Iterato
     on = {one.name: one.replicas for one in engines if one.cluster == cluster.name}
     used = _used(cluster, engines, on)
     for group in cluster.node_groups:
-        least, most = _bounds(group)
-        # Of a group without GPUs nobody knows how much is needed: all of it.
-        needed = used[group.name] if group.accelerator.advertised else most
+        least = _least(cluster, group)
+        # Of a group without GPUs nobody knows how much is needed: what there is to begin with.
+        begin = desired(group, minded=_minded(cluster))
+        needed = used[group.name] if group.accelerator.advertised else begin
         yield Machines(
             what=f"{cluster.name}: {group.name}",
             instance_type=group.instance_type,
             least=least,
-            now=min(max(least, needed), most),
-            most=most,
+            now=min(max(least, needed), group.size) if _minded(cluster) else least,
+            most=group.size,
+            disk=root_gib(group, cluster),
+            spot=group.buy == "spot",
         )
 
 
-def _bounds(group: NodeGroup) -> tuple[int, int]:
-    """Nodes at the least and at the most."""
-    return group.size, group.size
+def _minded(cluster: ClusterSettings) -> bool:
+    """Whether something takes away nodes that nobody needs, and adds them again."""
+    return cluster.eks.autoscaler != "none"
+
+
+def _least(cluster: ClusterSettings, group: NodeGroup) -> int:
+    """Nodes that stand whoever needs them."""
+    if cluster.eks.autoscaler == "karpenter" and group.accelerator.advertised:
+        return 0
+    return group.min_size if _minded(cluster) else desired(group, minded=False)
 
 
 def _switched(cluster: ClusterSettings, settings: Settings) -> Iterator[Switched]:
@@ -71,7 +82,7 @@ def _switched(cluster: ClusterSettings, settings: Settings) -> Iterator[Switched
         group = _group(cluster, engine)
         if engine.replicas or not group or not engine.accelerator.gpus:
             continue
-        least, _ = _bounds(group)
+        least = _least(cluster, group)
         there = max(least, without[group.name])
         others = any(one.replicas and _group(cluster, one) == group for one in here)
         yield Switched(

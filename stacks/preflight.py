@@ -21,16 +21,15 @@ def preflight(settings: Settings, *, stack: str, clients: Clients | None = None)
 
 def wanted(settings: Settings) -> list[Wanted]:
     """All node groups of the settings."""
-    network = settings.aws.network
-    letters = network.existing.private_subnets if network.existing else network.zones
-    zones = [f"{settings.aws.region}{letter}" for letter in letters]
+    region, network = settings.aws.region, settings.aws.network
     return [
         Wanted(
             group=f"{cluster.name}: {group.name}",
             instance_type=group.instance_type,
-            zones=zones,
+            zones=[f"{region}{letter}" for letter in group.zones or network.letters],
             most=group.size,
             cpu=group.cpu,
+            market=group.buy,
             gpus=0 if group.accelerator.kind == "cpu" else group.accelerator.count,
         )
         for cluster in settings.clusters

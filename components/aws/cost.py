@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from components.aws import prices
+from components.aws.counterparts import Lustre
 from components.aws.settings import Aws, NetworkSettings
 
 _ZERO = Decimal(0)
@@ -85,20 +86,17 @@ def estimate(
     clusters: int,
     machines: Sequence[Machines],
     stored: Decimal,
-    load_balancers: int = 0,
-    files: Mapping[str, int] | None = None,
     switched: Sequence[Switched] = (),
 ) -> Estimate:
-    """Of so many clusters with these machines; `stored` and `files` are GB in the bucket and in file systems."""
+    """Of so many clusters with these machines; `stored` are GB of models in the bucket."""
     known = {**prices.PRICES.get(aws.region, {}), **{what: Decimal(str(price)) for what, price in aws.prices.items()}}
     lines = [
         _fixed("control plane of EKS", known.get(prices.CONTROL_PLANE), clusters),
         *_machines(machines, known),
         *_network(aws.network, known),
-        _fixed("load balancers", known.get(prices.LOAD_BALANCER), load_balancers),
-        _fixed("keys of KMS", _hourly(known.get(prices.KEY)), clusters),
+        *_counterparts(aws, clusters, known),
+        _fixed("keys of KMS", _hourly(known.get(prices.KEY)), clusters + bool(aws.database)),
         _fixed("models in S3", _hourly(known.get(prices.S3)), stored, unit="GB"),
-        *(_fixed(what, _hourly(known.get(what)), size, unit="GB") for what, size in (files or {}).items()),
     ]
     return Estimate(
         region=aws.region, lines=[line for line in lines if line.most], switched=tuple(switched), prices=known
@@ -125,6 +123,20 @@ def _network(network: NetworkSettings, known: Mapping[str, Decimal]) -> Iterator
     endpoints = sum({"s3": 0, "ecr": 2}.get(endpoint, 1) for endpoint in set(network.endpoints)) * zones
     yield _fixed("NAT gateways", known.get(prices.NAT), gateways)
     yield _fixed("interface endpoints", known.get(prices.ENDPOINT), endpoints)
+
+
+def _counterparts(aws: Aws, clusters: int, known: Mapping[str, Decimal]) -> Iterator[Line]:
+    """What costs by the hour; what costs by use is not known before."""
+    if aws.entrance:
+        yield _fixed("load balancers", known.get(prices.LOAD_BALANCER), clusters)
+    if isinstance(aws.files, Lustre):
+        price = known.get(prices.LUSTRE if aws.files.throughput == prices.LUSTRE_THROUGHPUT else "fsx-lustre")
+        yield _fixed("FSx for Lustre", _hourly(price), clusters * aws.files.size, unit="GB")
+    if aws.database:
+        machines = 2 if aws.database.both_zones else 1
+        kind = aws.database.instance_class
+        yield _fixed(f"database: {kind}", known.get(kind), machines)
+        yield _fixed("database: disks", _hourly(known.get("rds-gp3-gb-month")), machines * aws.database.size, unit="GB")
 
 
 def _fixed(what: str, price: Decimal | None, count: int | Decimal, *, unit: str = "") -> Line:

@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from math import ceil
 
 import pulumi
 from pulumi_aws import autoscaling, ec2, eks, iam
 
 from components.accelerators import ACCELERATORS
+from components.aws.machines import desired, root_gib
 from components.aws.names import shortened
 from components.aws.network import Network
 from components.aws.settings import Aws
 from components.aws.versions import AMI_RELEASES, AMI_TYPES
 from components.cluster.settings import ClusterSettings
 from components.node.settings import NodeGroup, shapes
-from components.section import byte_count
 from components.storage.policies import trust
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
@@ -23,7 +22,6 @@ https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html."""
 ROOT_DEVICE = "/dev/xvda"
 """Of EKS's AL2023 AMIs."""
 NAME_LIMIT = 63
-_GIB = 2**30
 _OWN_LABELS = ("kubernetes.io/", "node.kubernetes.io/", "eks.amazonaws.com/")
 """Kubelets and EKS set these, and nobody else may."""
 _TEMPLATE = "k8s.io/cluster-autoscaler/node-template"
@@ -165,23 +163,6 @@ def zones(group: NodeGroup, aws: Aws) -> list[str]:
 def release(group: NodeGroup, version: str) -> str | None:
     """Release of the AMI; None leaves it to Amazon."""
     return group.release or AMI_RELEASES.get(version)
-
-
-def desired(group: NodeGroup, *, minded: bool) -> int:
-    """Nodes to begin with; where no autoscaler minds the group, nodes at all times."""
-    if group.desired_size is not None:
-        return group.desired_size
-    if not minded:
-        return group.size
-    return group.min_size if group.accelerator.kind != "cpu" else max(group.min_size, 1)
-
-
-def root_gib(group: NodeGroup, settings: ClusterSettings) -> int:
-    """Size of a node's disk, in GiB. Images for GPUs take 10 to 30 of them each, and two are there in an update."""
-    if group.root_disk:
-        return ceil(byte_count(group.root_disk) / _GIB)
-    cache = ceil(byte_count(settings.cache.size) / _GIB) if settings.cache else 0
-    return cache + (100 if group.accelerator.kind == "cpu" else 200)
 
 
 def labels(group: NodeGroup) -> dict[str, str]:

@@ -39,7 +39,7 @@ Principal = Annotated[
 ]
 PriceName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)?$"),
+    StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+){0,2}$"),
     rule("an instance type, or another name in components/aws/prices.py", example="g5.xlarge"),
 ]
 Endpoint = Literal[

@@ -85,17 +85,51 @@ def test_a_judge_that_is_off_costs_its_weights_and_says_what_on_would_cost() -> 
     text = said(example())
 
     assert "judge is off: $0.00 an hour for nodes, $0.12 a month for its weights" in text
-    assert "(0 x g5.xlarge)" in text  # the second node of that group, which stands for it
+    assert "on: $1.01 an hour more (1 x g5.xlarge)" in text
 
 
 def test_nodes_that_stand_for_a_judge_alone_are_its_cost_while_it_is_off() -> None:
-    assert "judge-large is off: $5.67 an hour for nodes that wait for it" in said(example())
+    clusters: list[dict[str, Any]] = stack_settings("eks")["clusters"]
+    standing = [{**group, "desiredSize": group.get("size", 1)} for group in clusters[0]["nodeGroups"]]
+
+    text = said(example(clusters=[{**clusters[0], "nodeGroups": standing}]))
+
+    assert "judge-large is off: $5.67 an hour for nodes that wait for it" in text
+    assert "on: $0.00 an hour more (0 x g5.12xlarge)" in text
 
 
 def test_a_judge_that_is_on_is_no_longer_said_to_be_off() -> None:
     engines = [{**one, "replicas": 1} for one in stack_settings("eks")["engines"]]
 
     assert "is off" not in said(example(engines=engines))
+
+
+def test_an_autoscaler_takes_away_what_nobody_needs() -> None:
+    clusters: list[dict[str, Any]] = stack_settings("eks")["clusters"]
+    minded = {**clusters[0], "eks": {**clusters[0]["eks"], "autoscaler": "cluster-autoscaler"}}
+    groups = [{key: value for key, value in one.items() if key != "desiredSize"} for one in minded["nodeGroups"]]
+
+    text = said(example(clusters=[{**minded, "nodeGroups": groups}]))
+
+    assert row(text, "eks: gpu-vllm: g5.xlarge") == ["$1.0060", "0", "1", "2"]
+    assert row(text, "eks: gpu-vllm-large: g5.12xlarge") == ["$5.6720", "0", "0", "1"]
+
+
+def test_what_stands_beside_the_clusters_is_counted() -> None:
+    certificate = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    beside = {
+        "entrance": {"clients": ["198.51.100.0/24"], "certificate": certificate},
+        "files": {"kind": "lustre", "size": 2400},
+        "database": {"instanceClass": "db.t4g.small"},
+        "prices": {"db.t4g.small": 0.05},
+    }
+
+    text = of(beside, NODES)
+
+    assert row(text, "FSx for Lustre") == ["$0.000199", "2400", "GB", "2400", "GB", "2400", "GB"]
+    assert row(text, "load balancers") == ["$0.0225", "1", "1", "1"]
+    assert row(text, "database: db.t4g.small") == ["$0.0500", "2", "2", "2"]
+    assert "so not in the sums: database: disks" in text
 
 
 @given(some.lists(some.integers(0, 50), min_size=3, max_size=3), some.sampled_from(sorted(prices.PRICES["us-east-1"])))
