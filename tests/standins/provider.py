@@ -44,6 +44,8 @@ class Call:
     preview: bool
     say: Callable[[str, Severity, bool], None]
     """Show the user a line; with True, only while the resource is being worked on."""
+    identity: str = ""
+    """The resource's ID, where it has one."""
 
     @property
     def type(self) -> str:
@@ -97,6 +99,8 @@ class Provider:
     """By type token."""
     functions: Mapping[str, Callable[[Call, Properties], Properties]]
     """By token."""
+    configure: Callable[[Properties], None] = lambda _settings: None
+    """Take the provider's own settings, before anything else is asked; those that are objects are JSON."""
     stop: Callable[[], None] = lambda: None
     """End what is running; called from any thread, more than once."""
 
@@ -120,6 +124,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
     def Configure(self, request: provider_pb2.ConfigureRequest, context: _Context) -> provider_pb2.ConfigureResponse:
+        self._provider.configure(wire.plain(wire.received(request.args)))
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: _Context) -> empty_pb2.Empty:
@@ -156,7 +161,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=identity, properties=wire.sent(state))
 
     def Update(self, request: provider_pb2.UpdateRequest, context: _Context) -> provider_pb2.UpdateResponse:
-        call = self._call(request.urn, request.preview)
+        call = self._call(request.urn, request.preview, request.id)
         state, inputs = wire.received(request.olds), wire.received(request.news)
         try:
             return provider_pb2.UpdateResponse(
@@ -166,7 +171,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: _Context) -> empty_pb2.Empty:
-        call = self._call(request.urn)
+        call = self._call(request.urn, identity=request.id)
         try:
             self._kind(call, context).delete(call, wire.received(request.properties))
         except ProviderError as error:
@@ -199,7 +204,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the stand-in has no {call.type}; the official provider does")
         return kind
 
-    def _call(self, urn: str, preview: bool = False) -> Call:
+    def _call(self, urn: str, preview: bool = False, identity: str = "") -> Call:
         severities = {"info": engine_pb2.INFO, "warning": engine_pb2.WARNING, "error": engine_pb2.ERROR}
 
         def say(text: str, severity: Severity, fleeting: bool) -> None:
@@ -207,7 +212,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             with contextlib.suppress(grpc.RpcError):  # the engine is leaving: nobody reads any more
                 self._log(message)
 
-        return Call(urn=urn, preview=preview, say=say)
+        return Call(urn=urn, preview=preview, say=say, identity=identity)
 
 
 def serve(name: str, provider: Provider) -> NoReturn:
