@@ -212,16 +212,21 @@ def test_a_group_that_rules_of_the_clusters_own_group_name_is_taken_out_of_them_
 def test_what_cannot_be_deleted_is_named_with_the_reason_of_amazon(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    balancer = account.load_balancer("k8s-gateway-litellm", BALANCER)
-    account.client("elbv2").modify_load_balancer_attributes(
-        LoadBalancerArn=balancer, Attributes=[{"Key": "deletion_protection.enabled", "Value": "true"}]
+    elbv2 = account.client("elbv2")
+    group = elbv2.create_target_group(
+        Name="k8s-gateway", Protocol="TCP", Port=4000, VpcId=account.vpc, Tags=listed(BALANCER)
+    )["TargetGroups"][0]["TargetGroupArn"]
+    elbv2.create_listener(
+        LoadBalancerArn=account.load_balancer("somebody", {}),
+        Protocol="TCP",
+        Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
     )
 
     assert leftovers("--delete") == 1
     said = capsys.readouterr().err
-    assert balancer in said
-    assert "could not be deleted: " in said
-    assert "OperationNotPermitted" in said
+    assert f"target group {group} (made for gateway/litellm; used by " in said
+    assert "could not be deleted: An error occurred (ResourceInUse)" in said
 
 
 def test_without_credentials_it_says_what_to_do(
@@ -245,7 +250,8 @@ def test_without_credentials_it_says_what_to_do(
         ({"kubernetes.io/cluster/eks-2": "owned"}, False),
         ({"ebs.csi.aws.com/cluster-name": "eks"}, True),
         ({"kubernetes.io/cluster/eks": "owned", "aws:eks:cluster-name": "eks"}, False),
-        ({"kubernetes.io/cluster/eks": "owned", "inference:stack": "eks"}, False),
+        ({"inference:cluster": "eks", "inference:stack": "eks"}, True),
+        ({"inference:stack": "eks"}, False),
         ({}, False),
     ],
 )

@@ -25,6 +25,9 @@ AFTER: Mapping[Phase, tuple[Kind, ...]] = {
 KEEPS_DATA: frozenset[Kind] = frozenset({"volume"})
 """Stands in nobody's way, and may have been kept on purpose: only named, unless it is to be deleted."""
 
+CLUSTER_TAG = "inference:cluster"
+"""Has volumes that are made for claims say whose they are; drivers refuse tags of their own names from us."""
+
 Client = Any
 """A client of botocore's, which has no types."""
 Clients = Callable[[str], Client]
@@ -52,9 +55,9 @@ class Leftover:
 
 def made_for(cluster: str, tags: Tags) -> bool:
     """Whether a controller of this cluster made what has these tags."""
-    if "aws:eks:cluster-name" in tags or "inference:stack" in tags:
+    if "aws:eks:cluster-name" in tags:
         return False
-    names = ("elbv2.k8s.aws/cluster", "cluster.k8s.amazonaws.com/name", "ebs.csi.aws.com/cluster-name")
+    names = ("elbv2.k8s.aws/cluster", "cluster.k8s.amazonaws.com/name", "ebs.csi.aws.com/cluster-name", CLUSTER_TAG)
     return tags.get(f"kubernetes.io/cluster/{cluster}") == "owned" or cluster in (tags.get(name) for name in names)
 
 

@@ -144,7 +144,7 @@ class _Resource:
         with self._account.changed() as things:
             thing = things.get(key(self._token, identity))
             if thing:
-                others = [other for other in rules.vanish_with(things, thing)]
+                others = rules.vanish_with(things, thing)
                 rules.refuse_deletion(
                     {k: v for k, v in things.items() if k not in others or v.type == rules.NODES}, thing
                 )

@@ -1,4 +1,4 @@
-"""`aws eks get-token --cluster-name NAME`, as kubeconfigs of EKS ask for it; all else that AWS's program can do it cannot."""
+"""`aws eks get-token --cluster-name NAME`, as kubeconfigs of EKS ask for it; it can do nothing else."""
 
 import argparse
 
