@@ -1,14 +1,44 @@
 """The target `eks`: the platform on Amazon EKS."""
 
 import pulumi
+import pulumi_aws as aws
+import pulumi_random as random
 
+from components.aws.cluster import EksCluster, eks_name, resource_tags
+from components.aws.network import Network
+from components.storage.s3 import S3Buckets
+from components.storage.settings import S3Store
 from stacks.foundation import Foundation
 from stacks.settings import Settings
+from stacks.stores import object_stores, readers, writes
 
 
 def eks(settings: Settings) -> Foundation:
-    """VPC, EKS and S3: not built yet, so nothing is made."""
-    raise pulumi.RunError(
-        f"The target {settings.target} can be rehearsed but not deployed yet. "
-        f"See what would be placed where with: make rehearse STACK={pulumi.get_stack()}"
+    """A VPC, an EKS cluster for each of the settings', and buckets beside them."""
+    passwords = random.Provider("random")
+    amazon = pulumi.ResourceOptions(
+        provider=aws.Provider(
+            "aws",
+            region=settings.aws.region,
+            allowed_account_ids=[settings.aws.account] if settings.aws.account else None,
+            default_tags={"tags": resource_tags(settings.aws)},
+        )
     )
+    network = Network(
+        "network",
+        settings.aws.network,
+        region=settings.aws.region,
+        clusters=[eks_name(cluster.name) for cluster in settings.clusters],
+        opts=amazon,
+    )
+    made = {
+        cluster.name: EksCluster(cluster.name, cluster, aws=settings.aws, network=network, opts=amazon)
+        for cluster in settings.clusters
+    }
+    clusters = {name: one.cluster for name, one in made.items()}
+    if isinstance(settings.store, S3Store):
+        buckets = S3Buckets("store", settings.store, readers=readers(settings), writes=writes(settings), opts=amazon)
+        stores = dict.fromkeys(clusters, buckets.store)
+    else:
+        stores = object_stores(settings, clusters, passwords)
+    return Foundation(clusters=clusters, stores=stores, random=passwords)

@@ -1,6 +1,6 @@
 """The stack's object store as each of its clusters sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -40,7 +40,20 @@ def object_stores(
             )
             return dict.fromkeys(clusters, amazon)
         case S3Store():
-            raise pulumi.RunError("store.kind s3 belongs to the target eks")
+            raise pulumi.RunError("store.kind s3 belongs to the target eks")  # which makes it itself
+
+
+def readers(settings: Settings) -> Mapping[str, Sequence[str]]:
+    """The prefixes that each engine reads, by its name."""
+    models = {model.name: model for model in settings.models}
+    return {
+        engine.name: [models[name].directory for name in engine.reads] for engine in settings.deployed if engine.reads
+    }
+
+
+def writes(settings: Settings) -> Sequence[str]:
+    """The prefixes that the sync writes."""
+    return [model.directory for model in settings.models]
 
 
 def _external(settings: Settings, store: ExternalStore) -> ObjectStore:
@@ -63,17 +76,12 @@ def _minio(
     settings: Settings, store: MinioStore, clusters: Mapping[str, Cluster], passwords: random.Provider
 ) -> Mapping[str, ObjectStore]:
     home = clusters[settings.home.name]
-    models = {model.name: model for model in settings.models}
     minio = Minio(
         f"{home.name}-minio",
         store,
         clients=(ENGINES_NAMESPACE, MODELS_NAMESPACE),
-        readers={
-            engine.name: [models[name].directory for name in engine.reads]
-            for engine in settings.deployed
-            if engine.reads
-        },
-        writes=[model.directory for model in settings.models],
+        readers=readers(settings),
+        writes=writes(settings),
         quota=settings.quota,
         addresses=_addresses(store, home),
         taints=home.settings.tolerated(AcceleratorRequest(), store.node_selector),

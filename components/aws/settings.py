@@ -99,6 +99,18 @@ class Aws(Section):
     """On destroy, also delete what controllers made and left behind: load balancers, volumes, network interfaces."""
 
 
+LogDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+"""Those that CloudWatch knows: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html."""
+AddOn = Literal["vpc-cni", "coredns", "kube-proxy", "aws-ebs-csi-driver", "eks-pod-identity-agent", "metrics-server"]
+AddOnVersion = Annotated[
+    str,
+    StringConstraints(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$"),
+    rule("a version of an EKS add-on", example="v1.21.1-eksbuild.7"),
+]
+
+
 class Eks(Section):
     """One Kubernetes cluster at Amazon."""
 
@@ -106,15 +118,27 @@ class Eks(Section):
         str, StringConstraints(pattern=r"^1\.[0-9]{2}$"), rule("a minor version of Kubernetes", example="1.35")
     ] = "1.35"
     """Minor version of Kubernetes; one that Amazon supports without extra charge."""
+    extended_support: bool = False
+    """Stay on a version past its standard support, at Amazon's extra charge; else Amazon upgrades the cluster then."""
     public_access: tuple[Cidr, ...] = ()
     """Networks from which the API server answers at its public address; nowhere but in the VPC when empty."""
     administrators: tuple[Principal, ...] = ()
-    """ARNs of IAM roles or users who may do everything in the cluster, beside whoever makes it."""
+    """ARNs of IAM roles or users who may do everything in the cluster, beside whoever makes it (not listed here)."""
     logs: tuple[Literal["api", "audit", "authenticator", "controllerManager", "scheduler"], ...] = (
         "api",
         "audit",
         "authenticator",
     )
     """Logs of the control plane that CloudWatch keeps."""
-    log_days: PositiveInt = 90
+    log_days: LogDays = 90
     """Days that they are kept."""
+    addons: dict[AddOn, AddOnVersion] = Field(
+        default_factory=dict[AddOn, str], examples=[{"vpc-cni": "v1.21.1-eksbuild.7"}]
+    )
+    """Versions of EKS's add-ons; else those we know for the version of Kubernetes, else Amazon's choice."""
+    autoscaler: Literal["none", "cluster-autoscaler", "karpenter"] = "none"
+    """Who adds and removes nodes: nobody, the Cluster Autoscaler, or Karpenter in the place of GPU groups.
+
+    The two come as charts of `inference:charts`."""
+    delete_protection: bool = False
+    """Amazon refuses to delete the cluster until an `up` has seen this as false."""

@@ -18,6 +18,8 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks, rpc, set_all_config, set_mocks
 from pulumi.runtime import settings as settings_of_runtime
 
+from tests.unit.amazon import outputs
+
 REPOSITORY = Path(__file__).parents[2]
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key that marks a wrapped secret in Pulumi's wire format."""
@@ -130,7 +132,8 @@ class _Mocks(mocks.Mocks):
         made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "bcryptHash", "stdout")}
         if args.name.endswith("-access"):
             made_up["stdout"] = _wrapped(_access(args.name))
-        return f"{args.name}-id", {**cast(dict[Any, Any], args.inputs), **made_up}
+        inputs = cast(dict[Any, Any], args.inputs)
+        return f"{args.name}-id", {**inputs, **made_up, **outputs(args.typ, args.name, inputs)}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
         raise AssertionError(f"the program calls {args.token}, but settings are all it may read")

@@ -1,0 +1,147 @@
+"""A cluster at Amazon: its control plane, its nodes, and all that must be there before the first pod."""
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_aws import eks, iam
+
+from components.accelerators.device_plugin import DevicePlugins, PluginNode
+from components.aws.addons import BEFORE_NODES, ON_NODES, AddOns
+from components.aws.control_plane import EksControlPlane
+from components.aws.federation import Federation
+from components.aws.names import shortened
+from components.aws.network import Network
+from components.aws.node_groups import NodeGroups
+from components.aws.settings import Aws
+from components.cluster.cluster import Cluster
+from components.cluster.settings import ClusterSettings
+
+STORAGE_CLASS = "gp3"
+NAME_LIMIT = 100
+ADMINISTRATOR = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+
+def eks_name(cluster: str) -> str:
+    """A cluster's name at Amazon: no two stacks of an account share one."""
+    return shortened(f"{pulumi.get_stack()}-{cluster}", NAME_LIMIT)
+
+
+class EksCluster(pulumi.ComponentResource):
+    """The control plane first, then what every node runs, the nodes, and what runs on those."""
+
+    cluster: Cluster
+    federation: Federation
+
+    def __init__(
+        self,
+        name: str,
+        settings: ClusterSettings,
+        *,
+        aws: Aws,
+        network: Network,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("inference:aws:EksCluster", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        tags = resource_tags(aws)
+        control_plane = EksControlPlane(
+            f"{name}-control-plane",
+            settings.eks,
+            cluster=eks_name(settings.name),
+            subnets=list(network.private.values()),
+            account=aws.account,
+            region=aws.region,
+            opts=self._child,
+        )
+        made = control_plane.made
+        admitted = [
+            self._admit(f"{name}-administrator-{principal.partition(':iam::')[2]}", principal, made)
+            for principal in settings.eks.administrators
+        ]
+        self.federation = self._federation(name, aws, control_plane)
+        before = AddOns(
+            f"{name}-before-nodes", BEFORE_NODES, settings, federation=self.federation, tags=tags, opts=self._child
+        )
+        nodes = NodeGroups(
+            f"{name}-node-groups",
+            settings,
+            settings.node_groups,
+            control_plane=made,
+            aws=aws,
+            network=network,
+            tags=tags,
+            opts=self._after(before),
+        )
+        after = AddOns(
+            f"{name}-on-nodes", ON_NODES, settings, federation=self.federation, tags=tags, opts=self._after(nodes)
+        )
+        provider = kubernetes.Provider(
+            f"{name}-provider",
+            kubeconfig=control_plane.kubeconfig,
+            # What this names is the cluster at Amazon, wherever its endpoint moves to.
+            cluster_identifier=f"{aws.region}/{eks_name(settings.name)}",
+            enable_server_side_apply=True,
+            upsert_existing_objects=True,
+            opts=self._child,
+        )
+        inside = self._after(after, *admitted).merge(pulumi.ResourceOptions(provider=provider))
+        self.cluster = Cluster(
+            settings=settings,
+            provider=provider,
+            kubeconfig=control_plane.kubeconfig,
+            ready=(nodes, before, after, self._storage_class(name, inside), *self._gpus(name, settings, inside)),
+        )
+        self.register_outputs({})
+
+    def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        return self._child.merge(pulumi.ResourceOptions(depends_on=list(resources)))
+
+    def _admit(self, name: str, principal: str, made: eks.Cluster) -> pulumi.Resource:
+        entry = eks.AccessEntry(name, cluster_name=made.name, principal_arn=principal, opts=self._child)
+        return eks.AccessPolicyAssociation(
+            name,
+            cluster_name=made.name,
+            principal_arn=principal,
+            policy_arn=ADMINISTRATOR,
+            access_scope={"type": "cluster"},
+            opts=self._after(entry),
+        )
+
+    def _federation(self, name: str, aws: Aws, control_plane: EksControlPlane) -> Federation:
+        # IAM fetches the certificate's thumbprint by itself.
+        provider = iam.OpenIdConnectProvider(
+            f"{name}-oidc", url=control_plane.issuer, client_id_lists=["sts.amazonaws.com"], opts=self._child
+        )
+        return Federation(
+            how=aws.identity,
+            cluster=control_plane.made.name,
+            account=control_plane.account,
+            provider_arn=provider.arn,
+            issuer=control_plane.issuer.apply(lambda url: url.removeprefix("https://")),
+        )
+
+    def _storage_class(self, name: str, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+        return kubernetes.storage.v1.StorageClass(
+            f"{name}-storage-class",
+            metadata={
+                "name": STORAGE_CLASS,
+                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+            },
+            provisioner="ebs.csi.aws.com",
+            parameters={"type": "gp3", "encrypted": "true"},
+            # A disk belongs to one zone: that of the pod that wants it first.
+            volume_binding_mode="WaitForFirstConsumer",
+            allow_volume_expansion=True,
+            opts=opts,
+        )
+
+    def _gpus(self, name: str, settings: ClusterSettings, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Not counted, as they are on hosts: a group may have no node yet."""
+        if not any(shape.capacity.accelerator.plugin for shape in settings.shapes):
+            return []
+        nodes = [PluginNode(accelerator=one.capacity.accelerator, taint=one.capacity.taint) for one in settings.shapes]
+        return [DevicePlugins(f"{name}-device-plugins", nodes, opts=opts)]
+
+
+def resource_tags(aws: Aws) -> dict[str, str]:
+    """On everything that Amazon lets us tag. The first says whose it is, and finds what is left behind."""
+    return {"inference:stack": pulumi.get_stack(), **aws.tags}
