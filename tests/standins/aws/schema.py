@@ -40,7 +40,7 @@ def schema(token: str) -> Schema | None:
     module, file, name = match.groups()
     try:
         found = importlib.import_module(f"pulumi_aws.{module}.{_SNAKE.sub('_', file).lower()}")
-        resource, arguments = getattr(found, name), getattr(found, f"{name}Args")
+        resource, arguments = getattr(found, name), getattr(found, found.__all__[0])  # mostly NAMEArgs
     except (ImportError, AttributeError):
         return None
     return Schema(
