@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from components.aws.settings import Aws
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
@@ -43,6 +44,7 @@ _CHART: TypeAdapter[ThirdPartyChart] = TypeAdapter(ThirdPartyChart)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
 _MIRROR: TypeAdapter[Mirror] = TypeAdapter(Mirror)
+_AWS: TypeAdapter[Aws] = TypeAdapter(Aws)
 _MACHINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
     "nodes": ("nodes", TypeAdapter(Host)),
     "simulated": ("simulated", TypeAdapter(SimulatedHost)),
@@ -105,6 +107,7 @@ class Draft:
     system: Part[System]
     k3s: Part[K3s]
     mirror: Part[Mirror]
+    aws: Part[Aws]
 
     def cluster(self, name: str) -> Cluster | None:
         """The cluster of this name, however much of it can be read."""
@@ -157,6 +160,7 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),
         mirror=_part(_MIRROR, raw.get("mirror", {}), ("mirror",)),
+        aws=_part(_AWS, raw.get("aws", {}), ("aws",)),
     )
 
 

@@ -53,6 +53,8 @@ class Platform(pulumi.ComponentResource):
         for cluster in foundation.clusters.values():
             here = [engine for engine in settings.deployed if engine.cluster == cluster.name]
             charts = third_party_charts(settings, cluster, self._delivery, pulumi.ResourceOptions(parent=self))
+            if cluster.karpenter and cluster.karpenter.pools and (karpenter := charts.get("karpenter")):
+                cluster.karpenter.pools(karpenter)
             served = Engines(
                 cluster.name,
                 settings,

@@ -1,9 +1,11 @@
 """Fixtures for all tests: real things, made once."""
 
+import os
 import signal
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import hypothesis
@@ -25,6 +27,8 @@ def pytest_configure() -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+    # The examples' versions of Kubernetes are not to fall out of Amazon's support while nobody looks.
+    os.environ.setdefault("SOURCE_DATE_EPOCH", str(int(datetime(2026, 11, 22, tzinfo=UTC).timestamp())))
     # How long an example may take says something of the machine alone.
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")

@@ -1,5 +1,7 @@
 """A cluster at Amazon: its control plane, its nodes, and all that must be there before the first pod."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_aws import eks, iam
@@ -8,12 +10,14 @@ from components.accelerators.device_plugin import DevicePlugins, PluginNode
 from components.aws.addons import BEFORE_NODES, ON_NODES, AddOns
 from components.aws.control_plane import EksControlPlane
 from components.aws.federation import Federation
+from components.aws.karpenter import KarpenterGround
 from components.aws.names import shortened
 from components.aws.network import Network
 from components.aws.node_groups import NodeGroups
 from components.aws.settings import Aws
 from components.cluster.cluster import Cluster
 from components.cluster.settings import ClusterSettings
+from components.node.settings import NodeGroup
 
 STORAGE_CLASS = "gp3"
 NAME_LIMIT = 100
@@ -61,10 +65,11 @@ class EksCluster(pulumi.ComponentResource):
         before = AddOns(
             f"{name}-before-nodes", BEFORE_NODES, settings, federation=self.federation, tags=tags, opts=self._child
         )
+        managed, rented = divided(settings)
         nodes = NodeGroups(
             f"{name}-node-groups",
             settings,
-            settings.node_groups,
+            managed,
             control_plane=made,
             aws=aws,
             network=network,
@@ -84,11 +89,25 @@ class EksCluster(pulumi.ComponentResource):
             opts=self._child,
         )
         inside = self._after(after, *admitted).merge(pulumi.ResourceOptions(provider=provider))
+        karpenter = rented and KarpenterGround(
+            f"{name}-karpenter",
+            settings,
+            rented,
+            cluster=eks_name(settings.name),
+            control_plane=made,
+            aws=aws,
+            network=network,
+            federation=self.federation,
+            tags=tags,
+            provider=provider,
+            opts=self._child,
+        )
         self.cluster = Cluster(
             settings=settings,
             provider=provider,
             kubeconfig=control_plane.kubeconfig,
             ready=(nodes, before, after, self._storage_class(name, inside), *self._gpus(name, settings, inside)),
+            karpenter=karpenter.known if karpenter else None,
         )
         self.register_outputs({})
 
@@ -140,6 +159,17 @@ class EksCluster(pulumi.ComponentResource):
             return []
         nodes = [PluginNode(accelerator=one.capacity.accelerator, taint=one.capacity.taint) for one in settings.shapes]
         return [DevicePlugins(f"{name}-device-plugins", nodes, opts=opts)]
+
+
+def divided(settings: ClusterSettings) -> tuple[Sequence[NodeGroup], Sequence[NodeGroup]]:
+    """Groups that EKS manages, and those that Karpenter rents machines of: all with GPUs, where it is asked for.
+
+    Karpenter itself has to run on a machine that it does not rent.
+    """
+    if settings.eks.autoscaler != "karpenter":
+        return settings.node_groups, ()
+    rented = [group for group in settings.node_groups if group.accelerator.kind != "cpu"]
+    return [group for group in settings.node_groups if group not in rented], rented
 
 
 def resource_tags(aws: Aws) -> dict[str, str]:

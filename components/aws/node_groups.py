@@ -154,9 +154,7 @@ class NodeGroups(pulumi.ComponentResource):
 
 def zones(group: NodeGroup, aws: Aws) -> list[str]:
     """Names of the zones that the group is in."""
-    existing = aws.network.existing
-    letters = group.zones or (tuple(existing.private_subnets) if existing else aws.network.zones)
-    return [f"{aws.region}{letter}" for letter in letters]
+    return [f"{aws.region}{letter}" for letter in group.zones or aws.network.letters]
 
 
 def release(group: NodeGroup, version: str) -> str | None:

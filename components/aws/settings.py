@@ -79,6 +79,11 @@ class NetworkSettings(Section):
     existing: ExistingNetwork | None = None
     """A VPC of yours, in the place of all the above."""
 
+    @property
+    def letters(self) -> tuple[ZoneLetter, ...]:
+        """Zones that have private subnets."""
+        return tuple(self.existing.private_subnets) if self.existing else self.zones
+
 
 class Aws(Section):
     """The account and region of the target `eks`."""

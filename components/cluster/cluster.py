@@ -1,11 +1,26 @@
 """What the platform needs of a cluster, however it came to be."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.cluster.settings import ClusterSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Karpenter:
+    """What Karpenter must know of the EKS cluster that it adds nodes to."""
+
+    cluster_name: pulumi.Input[str]
+    """As EKS calls it."""
+    interruption_queue: pulumi.Input[str]
+    """Name of the SQS queue that tells of instances which are about to go."""
+    role_arn: pulumi.Input[str]
+    """IAM role for the service account `karpenter` of the namespace `kube-system`."""
+    pools: Callable[[pulumi.Resource], None] | None = None
+    """Makes what says which machines it may rent, once its chart is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +36,8 @@ class Cluster:
 
     operators: bool = True
     """Whether operators can run there. On simulated nodes nothing does."""
+    karpenter: Karpenter | None = None
+    """Where there is a queue and a role for it."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
-from stacks.checks import delivery, distributed, engines, machines, models, names, node_ports, resources, store, triton
+from stacks.checks import (
+    delivery,
+    distributed,
+    eks,
+    engines,
+    machines,
+    models,
+    names,
+    node_ports,
+    resources,
+    store,
+    triton,
+)
 from stacks.drafts import Draft
 from stacks.problems import Problem
 
@@ -19,6 +31,11 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     machines.log_in_as_someone_else_than_the_service_account,
     machines.pull_their_images_with_what_can,
     machines.have_addresses_for_their_firewall,
+    eks.has_support,
+    eks.have_an_ami,
+    eks.have_a_node_for_karpenter,
+    eks.run_the_clusters_version,
+    eks.are_in_zones_of_the_network,
     models.come_from_a_server_with_an_address,
     models.come_from_a_node_that_is_there,
     models.can_be_purged,
