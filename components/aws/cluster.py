@@ -11,22 +11,23 @@ from components.aws.addons import BEFORE_NODES, ON_NODES, AddOns
 from components.aws.control_plane import EksControlPlane
 from components.aws.federation import Federation
 from components.aws.karpenter import KarpenterGround
-from components.aws.names import shortened
+from components.aws.leftovers import CLUSTER_TAG
+from components.aws.names import of_cluster
 from components.aws.network import Network
 from components.aws.node_groups import NodeGroups
 from components.aws.settings import Aws
+from components.aws.teardown import Gone, cleared
 from components.cluster.cluster import Cluster
 from components.cluster.settings import ClusterSettings
 from components.node.settings import NodeGroup
 
 STORAGE_CLASS = "gp3"
-NAME_LIMIT = 100
 ADMINISTRATOR = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
 def eks_name(cluster: str) -> str:
     """A cluster's name at Amazon: no two stacks of an account share one."""
-    return shortened(f"{pulumi.get_stack()}-{cluster}", NAME_LIMIT)
+    return of_cluster(pulumi.get_stack(), cluster)
 
 
 class EksCluster(pulumi.ComponentResource):
@@ -65,6 +66,8 @@ class EksCluster(pulumi.ComponentResource):
         before = AddOns(
             f"{name}-before-nodes", BEFORE_NODES, settings, federation=self.federation, tags=tags, opts=self._child
         )
+        gone = Gone(region=aws.region, cluster=eks_name(settings.name), vpc=network.vpc_id, delete=aws.delete_leftovers)
+        interfaces = cleared(f"{name}-nodes-gone", "nodes", gone, self._after(made, *network.ready))
         managed, rented = divided(settings)
         nodes = NodeGroups(
             f"{name}-node-groups",
@@ -74,11 +77,17 @@ class EksCluster(pulumi.ComponentResource):
             aws=aws,
             network=network,
             tags=tags,
-            opts=self._after(before),
+            opts=self._after(before, interfaces),
         )
         after = AddOns(
-            f"{name}-on-nodes", ON_NODES, settings, federation=self.federation, tags=tags, opts=self._after(nodes)
+            f"{name}-on-nodes",
+            ON_NODES,
+            settings,
+            federation=self.federation,
+            tags={**tags, CLUSTER_TAG: eks_name(settings.name)},
+            opts=self._after(nodes),
         )
+        applications = cleared(f"{name}-applications-gone", "applications", gone, self._after(before, nodes, after))
         provider = kubernetes.Provider(
             f"{name}-provider",
             kubeconfig=control_plane.kubeconfig,
@@ -88,7 +97,7 @@ class EksCluster(pulumi.ComponentResource):
             upsert_existing_objects=True,
             opts=self._child,
         )
-        inside = self._after(after, *admitted).merge(pulumi.ResourceOptions(provider=provider))
+        inside = self._after(after, applications, *admitted).merge(pulumi.ResourceOptions(provider=provider))
         karpenter = rented and KarpenterGround(
             f"{name}-karpenter",
             settings,
@@ -106,7 +115,14 @@ class EksCluster(pulumi.ComponentResource):
             settings=settings,
             provider=provider,
             kubeconfig=control_plane.kubeconfig,
-            ready=(nodes, before, after, self._storage_class(name, inside), *self._gpus(name, settings, inside)),
+            ready=(
+                nodes,
+                before,
+                after,
+                applications,
+                self._storage_class(name, inside),
+                *self._gpus(name, settings, inside),
+            ),
             karpenter=karpenter.known if karpenter else None,
         )
         self.register_outputs({})

@@ -1,6 +1,6 @@
 """Places in the order of a destroy where what controllers made must be gone before the next thing is deleted."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_command import local
@@ -8,33 +8,35 @@ from pulumi_command import local
 from components.aws.leftovers import Phase
 
 _PYTHON = '"$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)"'
+"""That of the clone which destroys: it need not be the one that made."""
 _WAIT = 300
 """Seconds that controllers, and AWS itself, have to clean up after what was deleted."""
 
 
-def cleared(
-    name: str,
-    phase: Phase,
-    *,
-    region: str,
-    cluster: pulumi.Input[str],
-    vpc: pulumi.Input[str],
-    delete: bool,
-    before: Sequence[pulumi.Resource],
-    opts: pulumi.ResourceOptions,
-) -> pulumi.Resource:
+@dataclass(frozen=True, kw_only=True)
+class Gone:
+    """The cluster whose leftovers are looked for."""
+
+    region: str
+    cluster: str
+    """Its name at EKS."""
+    vpc: pulumi.Input[str]
+    delete: bool
+    """Whether what stays is deleted."""
+
+
+def cleared(name: str, phase: Phase, of: Gone, opts: pulumi.ResourceOptions) -> pulumi.Resource:
     """Does nothing until it is deleted: then it waits for leftovers of the phase, and fails on those that stay.
 
-    On destroy it goes after everything that depends on it, and before those named `before`, which it depends on.
-    With `delete` it deletes what stays.
+    On destroy its turn comes after everything that depends on it, and before all that it depends on.
     """
-    program = f"{_PYTHON} -m components.aws.leftovers --region {region} --after {phase} --wait {_WAIT}"
+    program = f"{_PYTHON} -m components.aws.leftovers --region {of.region} --cluster {of.cluster}"
     return local.Command(
         name,
         create="true",
-        update="true",  # or the next one would be `create` again, with what it printed
-        delete=f'{program} --cluster "$CLUSTER" --vpc "$VPC"' + (" --delete" if delete else ""),
-        environment={"CLUSTER": cluster, "VPC": vpc},
+        update="true",  # not `create` once more, which would be given what that printed
+        delete=f'{program} --vpc "$VPC" --after {phase} --wait {_WAIT}' + (" --delete" if of.delete else ""),
+        environment={"VPC": of.vpc},
         logging=local.Logging.STDERR,
-        opts=opts.merge(pulumi.ResourceOptions(depends_on=list(before))),
+        opts=opts,
     )

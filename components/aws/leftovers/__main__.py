@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from components.aws.leftovers import AFTER, KEEPS_DATA, Clients, Leftover, Phase, awaited, delete, found
+from components.aws.names import of_cluster
 from components.aws.settings import Aws
 
 _RESPITE = 3.0
@@ -101,11 +102,11 @@ def _places(asked: argparse.Namespace) -> Iterator[Place]:
     if not asked.stack:
         yield Place(region=asked.region, cluster=asked.cluster, vpc=asked.vpc)
         return
-    text = Path(f"Pulumi.{asked.stack}.yaml").read_text(encoding="utf-8")
+    text = Path(f"Pulumi.{asked.stack.rpartition('/')[2]}.yaml").read_text(encoding="utf-8")
     config = cast("dict[str, Any]", yaml.safe_load(text)["config"])
     region = Aws.model_validate(config.get("inference:aws") or {}).region
     for cluster in config["inference:clusters"]:
-        yield Place(region=region, cluster=cluster["name"], vpc=asked.vpc)
+        yield Place(region=region, cluster=of_cluster(asked.stack.rpartition("/")[2], cluster["name"]), vpc=asked.vpc)
 
 
 def _clients(region: str) -> Clients:
