@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, NoReturn, Protocol, cast
+from typing import Literal, NoReturn, Protocol, cast, runtime_checkable
 
 import grpc
 from google.protobuf import empty_pb2
@@ -90,6 +90,15 @@ class Kind(Protocol):
         ...
 
 
+@runtime_checkable
+class Naming(Protocol):
+    """Beside a `Kind`: one that makes up names where the program gives none."""
+
+    def named(self, call: Call, old_inputs: Properties, inputs: Properties, seed: bytes) -> Properties:
+        """The inputs with their name; the old one, where there is an old resource that is to stay."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """What the engine is served."""
@@ -133,8 +142,12 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: provider_pb2.CheckRequest, context: _Context) -> provider_pb2.CheckResponse:
         inputs = wire.received(request.news)
+        call = self._call(request.urn)
+        kind = self._kind(call, context)
         try:
-            checked = self._kind(self._call(request.urn), context).check(inputs)
+            checked = kind.check(inputs)
+            if isinstance(kind, Naming):
+                checked = kind.named(call, wire.received(request.olds), checked, request.randomSeed)
         except InvalidInputs as error:
             failures = [provider_pb2.CheckFailure(property=k, reason=v) for k, v in error.failures.items()]
             return provider_pb2.CheckResponse(inputs=request.news, failures=failures)

@@ -65,14 +65,14 @@ class Place:
     """On everything that can have tags."""
 
 
-def named(token: str, name: str, inputs: Properties, number: int) -> Properties:
-    """The inputs with the name that Pulumi makes up where the program gives none."""
+def named(token: str, name: str, old_inputs: Properties, inputs: Properties, seed: bytes) -> Properties:
+    """The inputs with the name that Pulumi makes up where the program gives none, and keeps from then on."""
     found = schema(token)
     assert found, token
     wanted = next((one for one in NAMES if one in found.inputs), None)
     if not wanted or inputs.get(wanted) or inputs.get("namePrefix"):
         return inputs
-    return {**inputs, wanted: f"{name}-{_hash(name, number, 7)}"}
+    return {**inputs, wanted: old_inputs.get(wanted) or f"{name}-{hashlib.sha256(seed).hexdigest()[:7]}"}
 
 
 def made(token: str, name: str, inputs: Properties, number: int, place: Place) -> tuple[str, Properties]:

@@ -92,6 +92,9 @@ class _Resource:
             raise InvalidInputs(wrong)
         return inputs
 
+    def named(self, call: Call, old_inputs: Properties, inputs: Properties, seed: bytes) -> Properties:
+        return identities.named(self._token, call.name, old_inputs, inputs, seed)
+
     def diff(self, state: Properties, old_inputs: Properties, inputs: Properties) -> Mapping[str, Change]:
         return wire.differences(_given(old_inputs), _given(inputs))
 
@@ -107,7 +110,7 @@ class _Resource:
         time.sleep(_SECONDS)
         with self._account.changed() as things:
             number = len(things)
-            plain = identities.named(self._token, call.name, wire.plain(_given(inputs)), number)
+            plain = wire.plain(_given(inputs))
             rules.refuse_creation(things, self._token, plain)
             identity, outputs = identities.made(self._token, call.name, plain, number, self._place)
             thing = Thing(type=self._token, identity=identity, name=call.name, inputs=plain, outputs=outputs)
@@ -127,8 +130,7 @@ class _Resource:
             if key(self._token, identity) not in things:
                 raise ProviderError(f"ResourceNotFoundException: {self._token} {identity} does not exist")
             thing = things[key(self._token, identity)]
-            own = {name: thing.inputs[name] for name in identities.NAMES if name in thing.inputs}
-            thing = replace(thing, inputs=own | wire.plain(_given(inputs)))
+            thing = replace(thing, inputs=wire.plain(_given(inputs)))
             version = thing.outputs.get("latestVersion")
             more: Properties = {"latestVersion": version + 1} if isinstance(version, int) else {}
             kept = {name: value for name, value in thing.outputs.items() if name not in thing.inputs}
