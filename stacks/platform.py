@@ -53,8 +53,9 @@ class Platform(pulumi.ComponentResource):
         for cluster in foundation.clusters.values():
             here = [engine for engine in settings.deployed if engine.cluster == cluster.name]
             charts = third_party_charts(settings, cluster, self._delivery, pulumi.ResourceOptions(parent=self))
-            if cluster.karpenter and cluster.karpenter.pools and (karpenter := charts.get("karpenter")):
-                cluster.karpenter.pools(karpenter)
+            if cluster.karpenter and cluster.karpenter.pools:
+                for karpenter in (made for name, made in charts.items() if str(name) == "karpenter"):
+                    cluster.karpenter.pools(karpenter)
             served = Engines(
                 cluster.name,
                 settings,

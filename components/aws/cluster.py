@@ -98,18 +98,22 @@ class EksCluster(pulumi.ComponentResource):
             opts=self._child,
         )
         inside = self._after(after, applications, *admitted).merge(pulumi.ResourceOptions(provider=provider))
-        karpenter = rented and KarpenterGround(
-            f"{name}-karpenter",
-            settings,
-            rented,
-            cluster=eks_name(settings.name),
-            control_plane=made,
-            aws=aws,
-            network=network,
-            federation=self.federation,
-            tags=tags,
-            provider=provider,
-            opts=self._child,
+        karpenter = (
+            KarpenterGround(
+                f"{name}-karpenter",
+                settings,
+                rented,
+                cluster=eks_name(settings.name),
+                control_plane=made,
+                aws=aws,
+                network=network,
+                federation=self.federation,
+                tags=tags,
+                provider=provider,
+                opts=self._child,
+            )
+            if rented
+            else None
         )
         self.cluster = Cluster(
             settings=settings,

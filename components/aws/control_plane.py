@@ -57,19 +57,14 @@ class EksControlPlane(pulumi.ComponentResource):
                 "authentication_mode": "API",
                 "bootstrap_cluster_creator_admin_permissions": True,
             },
-            vpc_config={
-                "subnet_ids": subnets,
-                "endpoint_private_access": True,
-                "endpoint_public_access": bool(settings.public_access),
-                **({"public_access_cidrs": settings.public_access} if settings.public_access else {}),
-            },
+            vpc_config=_reached(settings, subnets),
             encryption_config={"provider": {"key_arn": key.arn}, "resources": ["secrets"]},
             enabled_cluster_log_types=settings.logs,
             upgrade_policy={"support_type": "EXTENDED" if settings.extended_support else "STANDARD"},
             deletion_protection=settings.delete_protection,
             opts=self._child.merge(pulumi.ResourceOptions(depends_on=before)),
         )
-        self.issuer = self.made.identities.apply(lambda found: found[0].oidcs[0].issuer)
+        self.issuer = self.made.identities.apply(_issuer)
         self.kubeconfig = pulumi.Output.secret(
             pulumi.Output.all(self.made.endpoint, self.made.certificate_authority).apply(
                 lambda known: _kubeconfig(cluster, region, known[0], known[1]["data"])
@@ -95,6 +90,22 @@ class EksControlPlane(pulumi.ComponentResource):
             kms_key_id=key.arn,
             opts=self._child,
         )
+
+
+def _reached(settings: Eks, subnets: Sequence[pulumi.Input[str]]) -> eks.ClusterVpcConfigArgsDict:
+    """From within the VPC; and from named networks, if there are any."""
+    inside: eks.ClusterVpcConfigArgsDict = {
+        "subnet_ids": subnets,
+        "endpoint_private_access": True,
+        "endpoint_public_access": bool(settings.public_access),
+    }
+    return {**inside, "public_access_cidrs": settings.public_access} if settings.public_access else inside
+
+
+def _issuer(identities: Sequence[eks.outputs.ClusterIdentity]) -> str:
+    (identity,) = identities
+    oidcs = identity.oidcs or []
+    return oidcs[0].issuer or ""
 
 
 def key_policy(account: str, region: str, logs: str) -> Document:

@@ -142,7 +142,7 @@ class NodeGroups(pulumi.ComponentResource):
         )
 
     def _describe(self, name: str, group: NodeGroup, made: eks.NodeGroup) -> None:
-        machines = made.resources.apply(lambda found: found[0].autoscaling_groups[0].name)
+        machines = made.resources.apply(_autoscaling_group)
         for key, value in template_tags(group, self._settings).items():
             autoscaling.Tag(
                 f"{name}-{key.removeprefix(_TEMPLATE).strip('/')}",
@@ -150,6 +150,11 @@ class NodeGroups(pulumi.ComponentResource):
                 tag={"key": key, "value": value, "propagate_at_launch": False},
                 opts=self._child,
             )
+
+
+def _autoscaling_group(resources: Sequence[eks.outputs.NodeGroupResource]) -> str:
+    groups = resources[0].autoscaling_groups or []
+    return groups[0].name or ""
 
 
 def zones(group: NodeGroup, aws: Aws) -> list[str]:

@@ -7,6 +7,10 @@ ACCOUNT = "123456789012"
 ISSUER = "https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
 
 
+SECURITY_GROUP = "sg-0123456789abcdef0"
+"""That EKS makes for a cluster."""
+
+
 def outputs(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """By resource type, for example `aws:eks/cluster:Cluster`; empty for what is not Amazon's."""
     if not kind.startswith("aws:"):
@@ -23,6 +27,7 @@ def outputs(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
             known |= {
                 "endpoint": f"https://{called}.gr7.us-east-1.eks.amazonaws.com",
                 "certificateAuthority": {"data": "Q0E="},
+                "vpcConfig": {**inputs["vpcConfig"], "clusterSecurityGroupId": SECURITY_GROUP},
                 "identities": [{"oidcs": [{"issuer": ISSUER}]}],
             }
         case "aws:eks/nodeGroup:NodeGroup":

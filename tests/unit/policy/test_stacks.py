@@ -57,7 +57,7 @@ def violations(resources: list[Resource], settings: PolicySettings) -> list[str]
     return found
 
 
-@pytest.mark.parametrize("given", ["dev", "dev, rehearsed", "onprem", "onprem, rehearsed", "eks, rehearsed"])
+@pytest.mark.parametrize("given", ["dev", "dev, rehearsed", "onprem", "onprem, rehearsed", "eks", "eks, rehearsed"])
 def test_no_stack_has_anything_that_a_rule_forbids(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stack, _, rehearsed = given.partition(", ")
     settings = stack_settings(stack) | ({"rehearsal": True} if rehearsed else {})
