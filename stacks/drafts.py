@@ -41,6 +41,7 @@ _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
 _DELIVERY: TypeAdapter[Delivery] = TypeAdapter(Delivery)
 _ARGOCD: TypeAdapter[ArgoCd | None] = TypeAdapter(ArgoCd | None)
 _CHART: TypeAdapter[ThirdPartyChart] = TypeAdapter(ThirdPartyChart)
+_AWS: TypeAdapter[Aws] = TypeAdapter(Aws)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
 _MIRROR: TypeAdapter[Mirror] = TypeAdapter(Mirror)
@@ -104,6 +105,7 @@ class Draft:
     charts: Parts[ThirdPartyChart] | None
     has_argocd: bool
     """However little of it can be read."""
+    aws: Part[Aws]
     system: Part[System]
     k3s: Part[K3s]
     mirror: Part[Mirror]
@@ -157,6 +159,7 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         argocd=_part(_ARGOCD, raw.get("argocd"), ("argocd",)),
         charts=_parts(_CHART, raw, "charts"),
         has_argocd=raw.get("argocd") is not None,
+        aws=_part(_AWS, raw.get("aws", {}), ("aws",)),
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),
         mirror=_part(_MIRROR, raw.get("mirror", {}), ("mirror",)),

@@ -36,7 +36,13 @@ Principal = Annotated[
     StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[!-~]+$"),
     rule("the ARN of an IAM role or user", example="arn:aws:iam::123456789012:role/platform"),
 ]
-Endpoint = Literal["s3", "ecr", "sts", "logs", "ec2", "eks-auth"]
+Endpoint = Literal[
+    "s3", "ecr", "sts", "logs", "ec2", "eks-auth", "eks", "elasticloadbalancing", "autoscaling", "ssm", "sqs"
+]
+LogDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+"""Those that CloudWatch keeps logs for: `retentionInDays` of its API PutRetentionPolicy, as botocore 1.44.5 has it."""
 
 
 def _network(text: str) -> str:
@@ -50,6 +56,12 @@ Cidr = Annotated[
     AfterValidator(_network),
     rule("an IPv4 network, without bits beyond its length", example="10.0.0.0/16"),
 ]
+VpcCidr = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/(1[6-9]|20)$"),
+    AfterValidator(_network),
+    rule("an IPv4 network of /16 to /20, without bits beyond its length", example="10.0.0.0/16"),
+]
 
 
 class ExistingNetwork(Section):
@@ -57,6 +69,8 @@ class ExistingNetwork(Section):
 
     vpc: VpcId
     """Its ID."""
+    cidr: Cidr
+    """Its addresses, which may ask what stands beside the nodes, such as file systems and databases."""
     private_subnets: dict[ZoneLetter, SubnetId] = Field(min_length=2)
     """By zone: where nodes run. They need a way out, or the endpoints of all services that nodes ask."""
     public_subnets: dict[ZoneLetter, SubnetId] = Field(default_factory=dict[ZoneLetter, SubnetId])
@@ -66,15 +80,15 @@ class ExistingNetwork(Section):
 class NetworkSettings(Section):
     """The VPC that the stack's clusters share."""
 
-    cidr: Cidr = "10.0.0.0/16"
-    """Addresses of the VPC, /16 to /20."""
+    cidr: VpcCidr = "10.0.0.0/16"
+    """Addresses of the VPC. A zone's nodes and pods have a quarter of them: 16,379 of a /16, 1,019 of a /20."""
     zones: tuple[ZoneLetter, ...] = Field(default=("a", "b"), min_length=2, max_length=3)
-    """Availability zones, by the letter behind the region: two or three."""
+    """Two or three availability zones, by the letter behind the region. Add one at the end: order decides addresses."""
     nat: Literal["one", "each", "none"] = "one"
     """Ways out for nodes: one for all zones, one in each, or none, where the endpoints must do."""
     endpoints: tuple[Endpoint, ...] = ("s3",)
     """Services that are asked without leaving the VPC. That of S3 costs nothing; the others cost by the hour."""
-    flow_log_days: PositiveInt | None = 14
+    flow_log_days: LogDays | None = 14
     """Days that records of connections are kept; none are made when null."""
     existing: ExistingNetwork | None = None
     """A VPC of yours, in the place of all the above."""

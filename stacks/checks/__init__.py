@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from stacks.checks import (
+    aws,
     delivery,
     distributed,
     eks,
@@ -65,6 +66,11 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     delivery.charts_have_argo_cd,
     delivery.third_party_charts_are_whole,
     delivery.argo_cd_is_in_a_cluster,
+    aws.zones_are_listed_once,
+    aws.addresses_are_private,
+    aws.nodes_have_a_way_out,
+    aws.an_existing_network_is_taken_as_it_is,
+    aws.subnets_are_listed_once,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,
 )

@@ -40,6 +40,8 @@ class Registration:
     provider: str
     dependencies: tuple[str, ...]
     """URNs of what must exist first."""
+    property_dependencies: Mapping[str, tuple[str, ...]]
+    """By input, URNs of what its value comes from."""
     custom: bool
     protected: bool
     """Refuses to be deleted."""
@@ -129,7 +131,8 @@ class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         if args.typ == "pulumi:pulumi:StackReference":
             return args.name, {"name": args.name, "outputs": dict(self._outputs), "secretOutputNames": []}
-        made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "bcryptHash", "stdout")}
+        secrets = ("result", "bcryptHash", "stdout")
+        made_up: dict[str, Any] = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in secrets}
         if args.name.endswith("-access"):
             made_up["stdout"] = _wrapped(_access(args.name))
         inputs = cast(dict[Any, Any], args.inputs)
@@ -154,6 +157,9 @@ class _Monitor(mocks.MockMonitor):
                     parent=request.parent,
                     provider=request.provider,
                     dependencies=tuple(request.dependencies),
+                    property_dependencies={
+                        key: tuple(value.urns) for key, value in request.propertyDependencies.items()
+                    },
                     custom=request.custom,
                     protected=request.protect,
                     retained=request.retainOnDelete,
