@@ -45,7 +45,6 @@ _AWS: TypeAdapter[Aws] = TypeAdapter(Aws)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
 _MIRROR: TypeAdapter[Mirror] = TypeAdapter(Mirror)
-_AWS: TypeAdapter[Aws] = TypeAdapter(Aws)
 _MACHINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
     "nodes": ("nodes", TypeAdapter(Host)),
     "simulated": ("simulated", TypeAdapter(SimulatedHost)),
@@ -109,7 +108,6 @@ class Draft:
     system: Part[System]
     k3s: Part[K3s]
     mirror: Part[Mirror]
-    aws: Part[Aws]
 
     def cluster(self, name: str) -> Cluster | None:
         """The cluster of this name, however much of it can be read."""
@@ -163,7 +161,6 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),
         mirror=_part(_MIRROR, raw.get("mirror", {}), ("mirror",)),
-        aws=_part(_AWS, raw.get("aws", {}), ("aws",)),
     )
 
 

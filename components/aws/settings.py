@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from components.section import Name, Section, rule
 
