@@ -6,12 +6,15 @@ The account is a stand-in that refuses what AWS refuses, and its clusters are re
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.elbv2.models import elbv2_backends
 
 from tests.e2e.amazon import REGION, Amazon, amazon
 from tests.standins.aws import STOP
@@ -228,7 +231,11 @@ def left_behind(stood: Amazon) -> str:
         Type="network",
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
     )
-    return made["LoadBalancers"][0]["LoadBalancerArn"]
+    arn = made["LoadBalancers"][0]["LoadBalancerArn"]
+    # In the stack's own VPC, of which moto knows nothing.
+    (vpc,) = stood.account.things("aws:ec2/vpc:Vpc")
+    elbv2_backends[ACCOUNT_ID][REGION].load_balancers[arn].vpc_id = vpc.identity
+    return arn
 
 
 def created_once(stood: Amazon) -> None:
@@ -254,6 +261,38 @@ def test_after_a_failure_of_amazons_an_up_makes_what_is_missing_and_nothing_twic
 def with_stop(stood: Amazon, how: str) -> Amazon:
     variables = {**stood.deployment.variables, STOP: how}
     return replace(stood, deployment=replace(stood.deployment, variables=variables))
+
+
+@pytest.mark.parametrize("at", ["aws:eks/cluster:Cluster", "aws:ec2/subnet:Subnet", "aws:eks/nodeGroup:NodeGroup"])
+def test_an_up_that_was_killed_is_repaired_with_nothing_lost_or_made_twice(small: Amazon, at: str) -> None:
+    killed = with_stop(small, f"kill {at}").deployment.up(check=False)
+    assert killed.returncode < 0
+
+    said = repaired(small)
+    small.deployment.up("--expect-no-changes")
+
+    assert "taken into the state as" in said
+    created_once(small)
+    small.deployment.destroy()
+    assert {thing.type.split("/")[0] for thing in small.account.things()} == {"aws:s3"}
+
+
+def repaired(stood: Amazon) -> str:
+    """What `make repair` does, in a directory that is not the repository; what was taken over."""
+    deployment = stood.deployment
+    deployment.pulumi("cancel", "--yes", check=False)
+    adoption = subprocess.run(
+        [sys.executable, "-m", "components.aws.adoption", "--stack", deployment.stack],
+        cwd=deployment.state,
+        env={**deployment.environment, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert adoption.returncode == 0, adoption.stderr
+    deployment.pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+    deployment.up()
+    return adoption.stderr
 
 
 def test_a_destroy_that_was_killed_is_finished_by_the_next(small: Amazon) -> None:

@@ -51,7 +51,8 @@ class ControlPlanes:
             return
         server = self._server(str(thing.inputs["clusterName"]))
         self._remove(server, thing)
-        server.apply(*(one for node in _nodes(thing) for one in (node, *_volumes(node))))
+        if objects := [one for node in _nodes(thing) for one in (node, *_volumes(node))]:
+            server.apply(*objects)
 
     def gone(self, thing: Thing) -> None:
         """Take down what belongs to it."""

@@ -94,6 +94,8 @@ def made(token: str, name: str, inputs: Properties, number: int, place: Place) -
         identity = f"{_PREFIXES[short]}-{_hash(name, number, 17)}"
     else:
         identity = f"{own}-{_hash(name, number, 8)}" if service != "kms" else _uuid(name, number)
+    if short in _PREFIXES:
+        outputs["arn"] = _arn(service, kind, identity, place)
     outputs |= _of_type(short, identity, given, number, place)
     found = schema(token)
     assert found, token
@@ -162,9 +164,12 @@ _OF_A_VPC = {
 }
 
 
+_IN_ARNS = {"natGateway": "natgateway", "eip": "elastic-ip", "flowLog": "vpc-flow-log"}
+
+
 def _arn(service: str, kind: str, own: str, place: Place) -> str:
     region = "" if service == "iam" else place.region
-    what = re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower()
+    what = _IN_ARNS.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower()
     return f"arn:aws:{service}:{region}:{place.account}:{what}/{own}"
 
 
