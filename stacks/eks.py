@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pulumi
 import pulumi_aws as aws
+import pulumi_command as command
 import pulumi_random as random
 
 from components.aws.beside import Counterparts
@@ -22,14 +23,13 @@ from stacks.stores import bearers, object_stores, readers, writes
 def eks(settings: Settings) -> Foundation:
     """A VPC, an EKS cluster for each of the settings', and buckets beside them."""
     passwords = random.Provider("random")
-    amazon = pulumi.ResourceOptions(
-        provider=aws.Provider(
-            "aws",
-            region=settings.aws.region,
-            allowed_account_ids=[settings.aws.account] if settings.aws.account else None,
-            default_tags={"tags": resource_tags(settings.aws)},
-        )
+    account = aws.Provider(
+        "aws",
+        region=settings.aws.region,
+        allowed_account_ids=[settings.aws.account] if settings.aws.account else None,
+        default_tags={"tags": resource_tags(settings.aws)},
     )
+    amazon = pulumi.ResourceOptions(providers=[account, command.Provider("command")])
     network = Network(
         "network",
         settings.aws.network,
