@@ -152,7 +152,8 @@ def test_everything_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
         for one in template.object["tagSpecifications"]:
             assert ours.items() <= one["tags"].items()
     volumes = json.loads(inputs(recording, "Addon", "eks-aws-ebs-csi-driver")["configurationValues"])
-    assert volumes["controller"]["extraVolumeTags"] == ours
+    cluster = {"inference:cluster": inputs(recording, "Cluster")["name"]}
+    assert volumes["controller"]["extraVolumeTags"] == ours | cluster
 
 
 def test_only_the_account_of_the_settings_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
