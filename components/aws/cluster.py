@@ -15,6 +15,7 @@ from components.aws.karpenter import KarpenterGround
 from components.aws.names import shortened
 from components.aws.network import Network
 from components.aws.node_groups import NodeGroups
+from components.aws.nodes import Nodes
 from components.aws.settings import Aws
 from components.cluster.cluster import Cluster
 from components.cluster.settings import ClusterSettings
@@ -35,6 +36,8 @@ class EksCluster(pulumi.ComponentResource):
 
     cluster: Cluster
     federation: Federation
+    nodes: Nodes
+    """For what is beside the cluster."""
 
     def __init__(
         self,
@@ -88,6 +91,13 @@ class EksCluster(pulumi.ComponentResource):
             enable_server_side_apply=True,
             upsert_existing_objects=True,
             opts=self._child,
+        )
+        self.nodes = Nodes(
+            federation=self.federation,
+            security_group=made.vpc_config.apply(lambda found: found.cluster_security_group_id),
+            role=nodes.role,
+            autoscaling_groups=nodes.autoscaling_groups,
+            ready=(nodes,),
         )
         inside = self._after(after, *admitted).merge(pulumi.ResourceOptions(provider=provider))
         karpenter = (

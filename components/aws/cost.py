@@ -111,9 +111,7 @@ def _machines(machines: Iterable[Machines], known: Mapping[str, Decimal]) -> Ite
         if disk := one.disk:
             price = _hourly(known.get(prices.GP3))
             sizes = (least * disk, now * disk, most * disk)
-            yield Line(
-                what=f"{one.what}: disks", price=price, unit="GB", least=sizes[0], now=sizes[1], most=sizes[2]
-            )
+            yield Line(what=f"{one.what}: disks", price=price, unit="GB", least=sizes[0], now=sizes[1], most=sizes[2])
 
 
 def _network(network: NetworkSettings, known: Mapping[str, Decimal]) -> Iterator[Line]:

@@ -51,6 +51,11 @@ class NodeRole(pulumi.ComponentResource):
 class NodeGroups(pulumi.ComponentResource):
     """The managed groups of a cluster."""
 
+    role: pulumi.Output[str]
+    """Name of the role that their machines have."""
+    autoscaling_groups: Mapping[str, pulumi.Output[str]]
+    """By the name of the group in the settings."""
+
     def __init__(
         self,
         name: str,
@@ -68,11 +73,11 @@ class NodeGroups(pulumi.ComponentResource):
         self._settings, self._control_plane, self._aws, self._network = settings, control_plane, aws, network
         self._tags, self._child = tags, pulumi.ResourceOptions(parent=self)
         self._role = NodeRole(f"{settings.name}-nodes", opts=self._child)
-        for group in groups:
-            self._group(group)
+        self.role = self._role.role
+        self.autoscaling_groups = {group.name: self._group(group) for group in groups}
         self.register_outputs({})
 
-    def _group(self, group: NodeGroup) -> None:
+    def _group(self, group: NodeGroup) -> pulumi.Output[str]:
         name, autoscaler = f"{self._settings.name}-{group.name}", self._settings.eks.autoscaler
         template = self._template(name, group)
         minded = autoscaler == "cluster-autoscaler"
@@ -105,8 +110,10 @@ class NodeGroups(pulumi.ComponentResource):
                 )
             ),
         )
+        machines = made.resources.apply(_autoscaling_group)
         if minded:
-            self._describe(name, group, made)
+            self._describe(name, group, machines)
+        return machines
 
     def _template(self, name: str, group: NodeGroup) -> ec2.LaunchTemplate:
         tags = {"Name": name, **self._tags}
@@ -139,8 +146,7 @@ class NodeGroups(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _describe(self, name: str, group: NodeGroup, made: eks.NodeGroup) -> None:
-        machines = made.resources.apply(_autoscaling_group)
+    def _describe(self, name: str, group: NodeGroup, machines: pulumi.Output[str]) -> None:
         for key, value in template_tags(group, self._settings).items():
             autoscaling.Tag(
                 f"{name}-{key.removeprefix(_TEMPLATE).strip('/')}",
