@@ -94,7 +94,7 @@ class EksCluster(pulumi.ComponentResource):
         )
         self.nodes = Nodes(
             federation=self.federation,
-            security_group=made.vpc_config.apply(lambda found: found.cluster_security_group_id),
+            security_group=made.vpc_config.apply(lambda found: found.cluster_security_group_id or ""),
             role=nodes.role,
             autoscaling_groups=nodes.autoscaling_groups,
             ready=(nodes,),

@@ -18,7 +18,7 @@ HERE = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/eks"
 
 def everything() -> dict[str, Any]:
     settings = stack_settings("eks")
-    amazon = {
+    amazon: dict[str, Any] = {
         **settings.get("aws", {}),
         "account": ACCOUNT,
         "registry": {"upstreams": ["ghcr.io", "docker.io"], "logins": {"ghcr.io": LOGIN, "docker.io": LOGIN}},
@@ -116,9 +116,8 @@ def test_a_bucket_as_files_is_loaded_from_without_a_copy(monkeypatch: pytest.Mon
 
     judge = pod(stack, "judge")
     assert [one["args"][0] for one in judge["initContainers"]] == ["check"]
-    assert {"name": "models", "persistentVolumeClaim": {"claimName": "model-cache", "readOnly": True}} in judge[
-        "volumes"
-    ]
+    models = {"name": "models", "persistentVolumeClaim": {"claimName": "model-cache", "readOnly": True}}
+    assert models in judge["volumes"]
     (volume,) = objects(stack, "PersistentVolume", "inference-model-cache")
     assert volume["spec"]["csi"]["volumeAttributes"]["mountname"]
 
