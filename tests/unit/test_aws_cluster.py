@@ -40,7 +40,11 @@ def test_without_named_networks_there_is_no_public_address(monkeypatch: pytest.M
 
 
 def test_secrets_in_etcd_and_logs_are_encrypted_with_a_key_that_is_rotated(stack: Recording) -> None:
-    cluster, key, logs = inputs(stack, "Cluster"), inputs(stack, "Key"), inputs(stack, "LogGroup", "eks-control-plane-logs")
+    cluster, key, logs = (
+        inputs(stack, "Cluster"),
+        inputs(stack, "Key"),
+        inputs(stack, "LogGroup", "eks-control-plane-logs"),
+    )
     assert cluster["encryptionConfig"]["resources"] == ["secrets"]
     assert cluster["encryptionConfig"]["provider"]["keyArn"] == logs["kmsKeyId"]
     assert key["enableKeyRotation"] is True
