@@ -60,6 +60,7 @@ scale: $(VENV)/.ready ## Give an engine more or fewer replicas now (ENGINE=judge
 
 repair: $(VENV)/.ready ## After a killed `make up`: release the lock, forget what never happened, and finish
 	@$(STACKED); pulumi cancel --yes --stack $(STACK) || true
+	@$(STACKED); $(BIN)/python -m components.aws.adoption --stack $(STACK)
 	@$(STACKED); pulumi refresh --stack $(STACK) --yes --skip-preview --clear-pending-creates
 	@$(MAKE) up
 

@@ -1,6 +1,7 @@
 """The command that asks Amazon whether an account can have what a stack asks for."""
 
 import sys
+from typing import Any
 
 import botocore.session  # pyright: ignore[reportMissingTypeStubs]
 
@@ -38,5 +39,5 @@ def wanted(settings: Settings) -> list[Wanted]:
 
 
 def _clients(region: str) -> Clients:
-    session = botocore.session.get_session()
+    session: Any = botocore.session.Session()
     return lambda service: session.create_client(service, region_name=region)

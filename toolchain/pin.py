@@ -30,7 +30,7 @@ def pin(network: Network) -> None:
             asked[str(tool)] = partial(_of_files, tool.source, network)
         elif tool.release:
             asked[str(tool)] = partial(_of_release, tool.release, network)
-    for plugin in plugins.PROVIDERS:
+    for plugin in (*plugins.PROVIDERS, plugins.AWS):
         asked[f"{plugin.program} {plugin.version}"] = partial(_of_release, plugin.release, network)
     results = {label: _result(ask) for label, ask in asked.items()}
     for label, result in results.items():

@@ -105,12 +105,13 @@ def estimate(
 
 def _machines(machines: Iterable[Machines], known: Mapping[str, Decimal]) -> Iterator[Line]:
     for one in machines:
-        counts = {"least": Decimal(one.least), "now": Decimal(one.now), "most": Decimal(one.most)}
+        least, now, most = Decimal(one.least), Decimal(one.now), Decimal(one.most)
         name = f"{one.what}: {one.instance_type}{', Spot at most' if one.spot else ''}"
-        yield Line(what=name, price=known.get(one.instance_type), **counts)
-        if one.disk:
-            sizes = {which: count * one.disk for which, count in counts.items()}
-            yield Line(what=f"{one.what}: disks", price=_hourly(known.get(prices.GP3)), unit="GB", **sizes)
+        yield Line(what=name, price=known.get(one.instance_type), least=least, now=now, most=most)
+        if disk := one.disk:
+            price = _hourly(known.get(prices.GP3))
+            sizes = (least * disk, now * disk, most * disk)
+            yield Line(what=f"{one.what}: disks", price=price, unit="GB", least=sizes[0], now=sizes[1], most=sizes[2])
 
 
 def _network(network: NetworkSettings, known: Mapping[str, Decimal]) -> Iterator[Line]:

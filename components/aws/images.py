@@ -64,6 +64,8 @@ def renamed(value: object, name: Callable[[str], str]) -> Any:
 
 def _container(value: object, name: Callable[[str], str]) -> Any:
     made = renamed(value, name)
-    if isinstance(made, dict) and isinstance(cast("dict[str, object]", made).get("image"), str):
-        return {**made, "image": name(made["image"])}
-    return made
+    if not isinstance(made, dict):
+        return made
+    container = cast("dict[str, Any]", made)
+    image = container.get("image")
+    return {**container, "image": name(image)} if isinstance(image, str) else container

@@ -76,7 +76,8 @@ class GatewayEntrance(pulumi.ComponentResource):
             subnets=subnets,
             security_groups=[group.id],
             enable_cross_zone_load_balancing=True,
-            **({"drop_invalid_header_fields": True, "idle_timeout": IDLE_SECONDS} if self._reads_http else {}),
+            drop_invalid_header_fields=True if self._reads_http else None,
+            idle_timeout=IDLE_SECONDS if self._reads_http else None,
             tags={"Name": called},
             opts=self._child,
         )
@@ -156,7 +157,7 @@ class GatewayEntrance(pulumi.ComponentResource):
             protocol="HTTP" if self._reads_http else "TCP",
             # As long as the gateway's own pods may take to end what they have begun.
             deregistration_delay=60,
-            **({} if self._reads_http else {"preserve_client_ip": "false"}),
+            preserve_client_ip=None if self._reads_http else "false",
             health_check={"protocol": "HTTP", "path": HEALTH, "port": str(node_port)},
             tags={"Name": called},
             opts=self._child,

@@ -3,6 +3,8 @@
 import hashlib
 import re
 
+CLUSTER_LIMIT = 100
+"""Of a cluster's name at EKS."""
 DIGITS = 8
 """Of a hash, at the end of a name that was cut."""
 
@@ -17,3 +19,8 @@ def shortened(name: str, limit: int) -> str:
         return name
     mark = hashlib.sha256(name.encode()).hexdigest()[:DIGITS]
     return f"{plain[: limit - DIGITS - 1].rstrip('-')}-{mark}"
+
+
+def of_cluster(stack: str, cluster: str) -> str:
+    """A cluster's name at EKS: no two stacks of an account share one."""
+    return shortened(f"{stack}-{cluster}", CLUSTER_LIMIT)

@@ -51,6 +51,11 @@ class NodeRole(pulumi.ComponentResource):
 class NodeGroups(pulumi.ComponentResource):
     """The managed groups of a cluster."""
 
+    role: NodeRole
+    """Of all their machines."""
+    autoscaling_groups: Mapping[str, pulumi.Output[str]]
+    """By the group's name."""
+
     def __init__(
         self,
         name: str,
@@ -67,12 +72,13 @@ class NodeGroups(pulumi.ComponentResource):
         super().__init__("inference:aws:NodeGroups", name, None, opts)
         self._settings, self._control_plane, self._aws, self._network = settings, control_plane, aws, network
         self._tags, self._child = tags, pulumi.ResourceOptions(parent=self)
-        self._role = NodeRole(f"{settings.name}-nodes", opts=self._child)
-        for group in groups:
-            self._group(group)
+        self.role = NodeRole(f"{settings.name}-nodes", opts=self._child)
+        self.autoscaling_groups = {
+            group.name: self._group(group).resources.apply(_autoscaling_group) for group in groups
+        }
         self.register_outputs({})
 
-    def _group(self, group: NodeGroup) -> None:
+    def _group(self, group: NodeGroup) -> eks.NodeGroup:
         name, autoscaler = f"{self._settings.name}-{group.name}", self._settings.eks.autoscaler
         template = self._template(name, group)
         minded = autoscaler == "cluster-autoscaler"
@@ -80,7 +86,7 @@ class NodeGroups(pulumi.ComponentResource):
             name,
             cluster_name=self._control_plane.name,
             node_group_name=shortened(group.name, NAME_LIMIT),
-            node_role_arn=self._role.arn,
+            node_role_arn=self.role.arn,
             subnet_ids=[self._network.private[zone] for zone in zones(group, self._aws)],
             ami_type=AMI_TYPES[group.accelerator.kind, group.arch],
             version=self._control_plane.version,
@@ -98,7 +104,7 @@ class NodeGroups(pulumi.ComponentResource):
             update_config={"max_unavailable": 1},
             opts=self._child.merge(
                 pulumi.ResourceOptions(
-                    depends_on=[self._role, *self._network.ready],
+                    depends_on=[self.role, *self._network.ready],
                     # Quotas for GPUs seldom hold a second group, and it would have the same name.
                     delete_before_replace=True,
                     ignore_changes=["scalingConfig.desiredSize"] if minded else None,
@@ -107,6 +113,7 @@ class NodeGroups(pulumi.ComponentResource):
         )
         if minded:
             self._describe(name, group, made)
+        return made
 
     def _template(self, name: str, group: NodeGroup) -> ec2.LaunchTemplate:
         tags = {"Name": name, **self._tags}

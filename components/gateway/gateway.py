@@ -218,7 +218,7 @@ def _named(ports: Mapping[str, int | None]) -> dict[str, int]:
 
 def litellm_configuration(backends: Sequence[Backend], amazon: Sequence[AmazonModel] = ()) -> str:
     """LiteLLM's configuration: each backend under its own name. JSON, which is YAML too."""
-    models: list[dict[str, object]] = [
+    engines: list[Mapping[str, object]] = [
         {
             "model_name": backend.name,
             **({} if backend.mode == "chat" else {"model_info": {"mode": backend.mode}}),
@@ -232,7 +232,7 @@ def litellm_configuration(backends: Sequence[Backend], amazon: Sequence[AmazonMo
         }
         for backend in sorted(backends, key=lambda one: (one.name, one.engine))
     ]
-    models += [
+    outside: list[Mapping[str, object]] = [
         {
             "model_name": one.name,
             **({} if one.mode == "chat" else {"model_info": {"mode": one.mode}}),
@@ -241,4 +241,4 @@ def litellm_configuration(backends: Sequence[Backend], amazon: Sequence[AmazonMo
         for one in sorted(amazon, key=lambda one: one.name)
     ]
     general = {"master_key": f"os.environ/{MASTER_KEY}"}
-    return json.dumps({"model_list": models, "general_settings": general}, indent=2)
+    return json.dumps({"model_list": [*engines, *outside], "general_settings": general}, indent=2)

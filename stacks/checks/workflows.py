@@ -72,11 +72,13 @@ def leave_their_names_to_them(draft: Draft) -> Iterator[Problem]:
 
 
 def _cluster(workflows: Workflows, draft: Draft) -> str | None:
-    return workflows.cluster or (draft.clusters[0].name if draft.clusters else None)
+    """Theirs, where it is known and there."""
+    named = workflows.cluster or (draft.clusters[0].name if draft.clusters else None)
+    return named if named in (names(draft.clusters) or ()) and draft.workflows.knows("cluster") else None
 
 
 def _no_judge(engine: AnyEngine, cluster: str | None) -> str | None:
-    if engine.cluster != cluster:
+    if cluster and engine.cluster != cluster:
         return f"is in the cluster {engine.cluster}, and workflows in {cluster}"
     if isinstance(engine, (OperatorEngine, Chart)):
         return f"is of kind {engine.kind}, which no workflow can turn on: use an engine that is a Deployment"

@@ -40,7 +40,11 @@ def test_without_named_networks_there_is_no_public_address(monkeypatch: pytest.M
 
 
 def test_secrets_in_etcd_and_logs_are_encrypted_with_a_key_that_is_rotated(stack: Recording) -> None:
-    cluster, key, logs = inputs(stack, "Cluster"), inputs(stack, "Key"), inputs(stack, "LogGroup")
+    cluster, key, logs = (
+        inputs(stack, "Cluster"),
+        inputs(stack, "Key"),
+        inputs(stack, "LogGroup", "eks-control-plane-logs"),
+    )
     assert cluster["encryptionConfig"]["resources"] == ["secrets"]
     assert cluster["encryptionConfig"]["provider"]["keyArn"] == logs["kmsKeyId"]
     assert key["enableKeyRotation"] is True
@@ -55,7 +59,7 @@ def test_the_key_is_for_the_account_and_for_the_clusters_own_logs(stack: Recordi
 
 
 def test_logs_have_an_end_and_are_there_before_the_cluster_makes_its_own(stack: Recording) -> None:
-    logs, cluster = inputs(stack, "LogGroup"), one_of(stack, "Cluster")
+    logs, cluster = inputs(stack, "LogGroup", "eks-control-plane-logs"), one_of(stack, "Cluster")
     assert logs["name"] == "/aws/eks/eks-eks/cluster"
     assert logs["retentionInDays"] == 90
     assert inputs(stack, "Cluster")["enabledClusterLogTypes"] == ["api", "audit", "authenticator"]

@@ -107,7 +107,8 @@ def test_a_judge_that_is_on_is_no_longer_said_to_be_off() -> None:
 def test_an_autoscaler_takes_away_what_nobody_needs() -> None:
     clusters: list[dict[str, Any]] = stack_settings("eks")["clusters"]
     minded = {**clusters[0], "eks": {**clusters[0]["eks"], "autoscaler": "cluster-autoscaler"}}
-    groups = [{key: value for key, value in one.items() if key != "desiredSize"} for one in minded["nodeGroups"]]
+    given: list[dict[str, Any]] = clusters[0]["nodeGroups"]
+    groups = [{key: value for key, value in one.items() if key != "desiredSize"} for one in given]
 
     text = said(example(clusters=[{**minded, "nodeGroups": groups}]))
 

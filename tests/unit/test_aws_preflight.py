@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-import boto3
+import boto3  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError  # pyright: ignore[reportMissingTypeStubs]
 from moto import mock_aws
@@ -184,11 +184,17 @@ def test_no_room_for_a_vpc_is_said_with_both_ways_out() -> None:
 
 
 def test_what_may_not_be_asked_is_one_problem_and_the_rest_is_asked_all_the_same() -> None:
-    class Denied(Quotas):
+    class Denied:
+        exceptions = Quotas.exceptions
+
         def get_service_quota(self, **_: str) -> dict[str, Any]:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "GetServiceQuota")
 
-    several = found(GPU, aws={"network": {"zones": ["a", "z"]}}, **{"service-quotas": Denied({})})
+    account = Aws.model_validate({"network": {"zones": ["a", "z"]}})
+    denied = Denied()
+    several = problems(
+        account, [GPU], lambda service: denied if service == "service-quotas" else client(service), stack="eks"
+    )
 
     assert any("no zone us-east-1z" in one for one in several)
     assert any(one.startswith("GetServiceQuota is not allowed to these credentials") for one in several)

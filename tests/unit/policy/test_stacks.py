@@ -17,6 +17,7 @@ from policy.rules.rule import ResourceRule
 from policy.rules.settings import PolicySettings
 from tests.unit.argocd import argocd
 from tests.unit.distributed_stack import distributed_settings
+from tests.unit.eks_stack import eks_of, made
 from tests.unit.kserve_stack import kserve_settings
 from tests.unit.policy.samples import settings as read
 from tests.unit.ray_stack import SECRETS, ray_settings
@@ -67,6 +68,18 @@ def test_no_stack_has_anything_that_a_rule_forbids(given: str, monkeypatch: pyte
     recording = record(settings, stack=stack, monkeypatch=monkeypatch, secrets=secrets)
     assert len(recording.resources) > 100
     assert violations(of(recording), read(**settings)) == []
+
+
+@pytest.mark.parametrize("autoscaler", ["cluster-autoscaler", "karpenter"])
+@pytest.mark.parametrize("identity", ["irsa", "pod-identity"])
+def test_no_way_to_add_nodes_at_amazon_has_anything_that_a_rule_forbids(
+    autoscaler: str, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(settings: dict[str, Any]) -> None:
+        eks_of(settings)["autoscaler"] = autoscaler
+        settings["aws"]["identity"] = identity
+
+    assert violations(of(made(monkeypatch, change)), read(**stack_settings("eks"))) == []
 
 
 @pytest.mark.parametrize("stack", ["dev", "onprem", "eks"])
