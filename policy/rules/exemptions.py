@@ -44,6 +44,18 @@ EXEMPTIONS = (
     ),
     _karpenter("discovery", reason="prices and the list of instance profiles know no single resource"),
     _device_plugin("amd", "no-host-access", "no-root", reason=f"{_SOCKETS}; finds GPUs in the kernel's own files"),
+    Exemption(
+        rules=("data-is-kept",),
+        kind="aws:rds/instance:Instance",
+        name="*-database",
+        reason="cannot stay in a VPC that goes: a last snapshot stays, and it is protected until the settings say not",
+    ),
+    Exemption(
+        rules=("data-is-kept",),
+        kind="aws:efs/fileSystem:FileSystem",
+        name="*-files",
+        reason="has copies of models that are in the bucket, and nothing else",
+    ),
 )
 
 

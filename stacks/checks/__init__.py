@@ -81,7 +81,6 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     counterparts.models_have_names_of_their_own,
     counterparts.entrance_leads_to_the_gateway,
     counterparts.registry_has_an_address,
-    counterparts.database_is_for_a_gateway,
     counterparts.files_have_a_size,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,

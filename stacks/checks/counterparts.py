@@ -30,7 +30,7 @@ def entrance_leads_to_the_gateway(draft: Draft) -> Iterator[Problem]:
     aws, gateway = draft.aws.value, draft.gateway.value
     if not aws or not aws.entrance or not draft.aws.knows("entrance"):
         return
-    if not gateway or (draft.gateway.knows("litellm") and not gateway.litellm.node_port):
+    if gateway and draft.gateway.knows("litellm") and not gateway.litellm.node_port:
         message = "leads nowhere: set inference:gateway.litellm.nodePort, for example to 30400"
         yield Problem(place=("aws", "entrance"), message=message)
     network = aws.network
@@ -50,13 +50,6 @@ def registry_has_an_address(draft: Draft) -> Iterator[Problem]:
     if aws and aws.registry and not aws.account and draft.aws.knows("registry", "account"):
         message = "needs inference:aws.account: the names of all images begin with it"
         yield Problem(place=("aws", "registry"), message=message)
-
-
-def database_is_for_a_gateway(draft: Draft) -> Iterator[Problem]:
-    """Nobody else writes into it."""
-    aws = draft.aws.value
-    if aws and aws.database and draft.aws.knows("database") and draft.gateway.value is None and draft.gateway.knows():
-        yield Problem(place=("aws", "database"), message="is the gateway's, and inference:gateway is null")
 
 
 def files_have_a_size(draft: Draft) -> Iterator[Problem]:
