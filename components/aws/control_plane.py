@@ -10,24 +10,6 @@ from components.aws.settings import Eks
 from components.storage.policies import Document, trust
 from components.unmet import Unmet
 
-UNMET = (
-    Unmet(
-        check="CKV_AWS_37",
-        type="aws:eks/cluster:Cluster",
-        why="which logs are kept is the setting logs: those of the scheduler and the controllers tell of no person",
-    ),
-    Unmet(
-        check="CKV_AWS_39",
-        type="aws:eks/cluster:Cluster",
-        why="the public address answers the networks of publicAccess alone, and there is none while that is empty",
-    ),
-    Unmet(
-        check="CKV_AWS_338",
-        type="aws:cloudwatch/logGroup:LogGroup",
-        name="*-control-plane-logs",
-        why="how long logs are kept is the setting logDays: a year of them costs more than most need it",
-    ),
-)
 CLUSTER_POLICY = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
 _CLUSTER = "aws:eks/cluster:Cluster"
 _LOGS = "aws:cloudwatch/logGroup:LogGroup"
