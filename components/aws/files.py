@@ -12,6 +12,7 @@ from components.aws.counterparts import Efs, Files, Lustre
 from components.aws.federation import Federation
 from components.aws.names import shortened
 from components.aws.nodes import Nodes
+from components.unmet import Unmet
 from components.workload.claim import Mounted
 
 NFS = 2049
@@ -22,6 +23,18 @@ USER = 10001
 DRIVERS: Mapping[str, str] = {"efs": "aws-efs-csi-driver", "lustre": "aws-fsx-csi-driver"}
 """EKS's add-ons."""
 LONGEST = 255
+UNMET = (
+    Unmet(
+        check="CKV_AWS_184",
+        type="aws:efs/fileSystem:FileSystem",
+        why="Amazon's key encrypts it: it has copies of models, which the bucket has too",
+    ),
+    Unmet(
+        check="CKV_AWS_190",
+        type="aws:fsx/lustreFileSystem:LustreFileSystem",
+        why="Amazon's key encrypts it: it has copies of models, which the bucket has too",
+    ),
+)
 
 
 class SharedFiles(pulumi.ComponentResource):

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from components.aws.counterparts import Entrance
 from components.aws.names import shortened
+from components.unmet import Unmet
 
 HTTPS = 443
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
@@ -18,6 +19,29 @@ LONGEST = 32
 HEALTH = "/health/readiness"
 IDLE_SECONDS = 600
 """For which an answer may say nothing: the first token of a long prompt takes its time."""
+_BALANCER = "aws:lb/loadBalancer:LoadBalancer"
+UNMET = (
+    Unmet(
+        check="CKV_AWS_150",
+        type=_BALANCER,
+        why="it keeps nothing that a destroy could lose, and the settings say whether it is there",
+    ),
+    Unmet(
+        check="CKV_AWS_91",
+        type=_BALANCER,
+        why="the gateway records who asked what; this would be one more bucket, of addresses",
+    ),
+    Unmet(
+        check="CKV2_AWS_28",
+        type=_BALANCER,
+        why="the settings name the networks that may connect, and the gateway asks for a key",
+    ),
+    Unmet(
+        check="CKV2_AWS_15",
+        type="aws:autoscaling/attachment:Attachment",
+        why="EKS says which nodes are healthy: one whose gateway is down may well run an engine",
+    ),
+)
 
 
 class GatewayEntrance(pulumi.ComponentResource):
