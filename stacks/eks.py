@@ -44,6 +44,11 @@ def eks(settings: Settings) -> Foundation:
     clusters = {name: one.cluster for name, one in made.items()}
     mirror_images(settings)
     tell_of_cost(settings)
+    buckets = (
+        S3Buckets("store", settings.store, readers=readers(settings), writes=writes(settings), opts=amazon)
+        if isinstance(settings.store, S3Store)
+        else None
+    )
     beside = Counterparts(
         "beside",
         settings.aws,
@@ -51,10 +56,10 @@ def eks(settings: Settings) -> Foundation:
         network=network,
         nodes={name: one.nodes for name, one in made.items()},
         bucket=settings.store.bucket,
+        after=buckets.store.ready if buckets else (),
         opts=amazon.merge(pulumi.ResourceOptions(providers=[passwords])),
     )
-    if isinstance(settings.store, S3Store):
-        buckets = S3Buckets("store", settings.store, readers=readers(settings), writes=writes(settings), opts=amazon)
+    if buckets:
         federations = {name: one.federation for name, one in made.items()}
         store = identified(
             "store", buckets.store, bearers(settings, federations), chosen=settings.aws.roles, opts=amazon

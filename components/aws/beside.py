@@ -52,15 +52,16 @@ class Counterparts(pulumi.ComponentResource):
         network: Subnets,
         nodes: Mapping[str, Nodes],
         bucket: str,
+        after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`nodes` are those of the clusters, by name; `bucket` is that of the models."""
+        """`nodes` are those of the clusters, by name; `bucket` is that of the models, there once `after` is."""
         super().__init__("inference:aws:Counterparts", name, None, opts)
         self._name, self._aws, self._network, self._nodes = name, aws, network, nodes
         self._child = pulumi.ResourceOptions(parent=self)
         self._endpoints: dict[str, pulumi.Output[str]] = {}
         cache = self._images()
-        systems = self._file_systems(bucket)
+        systems = self._file_systems(bucket, after)
         self.files = {cluster: one.mounted for cluster, one in systems.items()}
         self.charts = self._monitoring()
         self.surroundings = self._gateways(gateway) if gateway else {}
@@ -83,7 +84,7 @@ class Counterparts(pulumi.ComponentResource):
             opts=self._child,
         ).ready
 
-    def _file_systems(self, bucket: str) -> Mapping[str, SharedFiles]:
+    def _file_systems(self, bucket: str, after: Sequence[pulumi.Resource]) -> Mapping[str, SharedFiles]:
         if not self._aws.files:
             return {}
         return {
@@ -94,6 +95,7 @@ class Counterparts(pulumi.ComponentResource):
                 subnets=self._network.private,
                 nodes=one,
                 bucket=bucket,
+                after=after,
                 opts=self._child,
             )
             for cluster, one in self._nodes.items()

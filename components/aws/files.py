@@ -52,11 +52,12 @@ class SharedFiles(pulumi.ComponentResource):
         subnets: Mapping[str, pulumi.Input[str]],
         nodes: Nodes,
         bucket: str,
+        after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`subnets` are private ones, by zone, and `bucket` is that of the models."""
+        """`subnets` are private ones, by zone; `bucket` is that of the models, which is there once `after` is."""
         super().__init__("inference:aws:SharedFiles", name, None, opts)
-        self._name, self._child = name, pulumi.ResourceOptions(parent=self)
+        self._name, self._child, self._after = name, pulumi.ResourceOptions(parent=self), after
         self._called = shortened(f"{pulumi.get_stack()}-{name}", LONGEST)
         group = self._security_group(settings, vpc_id, nodes.security_group)
         driver = self._driver(settings, nodes.federation, nodes.ready)
@@ -167,7 +168,7 @@ class SharedFiles(pulumi.ComponentResource):
             file_system_path="/",
             batch_import_meta_data_on_create=True,
             s3={"auto_import_policy": {"events": ["NEW", "CHANGED", "DELETED"]}},
-            opts=self._child,
+            opts=self._child.merge(pulumi.ResourceOptions(depends_on=list(self._after))),
         )
         attributes: dict[str, pulumi.Input[str]] = {"dnsname": made.dns_name, "mountname": made.mount_name}
         mounted = Mounted(driver="fsx.csi.aws.com", handle=made.id, attributes=attributes, bucket=True)
