@@ -245,7 +245,7 @@ def test_they_may_reach_sts_and_with_pod_identity_eks_agent_on_their_node(
 def test_pods_that_an_operator_makes_have_the_engines_service_account_with_its_role(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {**settings(), "target": "eks", "rendering": True, "store": S3, "aws": {"account": ACCOUNT}}
+    given: dict[str, Any] = {**settings(), "target": "eks", "rendering": True, "store": S3, "aws": {"account": ACCOUNT}}
     given["clusters"] = [{"name": one["name"], "nodeGroups": _groups(one)} for one in given["clusters"]]
     recording = record(given, stack="eks", monkeypatch=monkeypatch)
     found = accounts(recording, "inference")
