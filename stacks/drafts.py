@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from components.aws.settings import Aws
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
@@ -41,6 +42,7 @@ _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
 _DELIVERY: TypeAdapter[Delivery] = TypeAdapter(Delivery)
 _ARGOCD: TypeAdapter[ArgoCd | None] = TypeAdapter(ArgoCd | None)
 _CHART: TypeAdapter[ThirdPartyChart] = TypeAdapter(ThirdPartyChart)
+_AWS: TypeAdapter[Aws] = TypeAdapter(Aws)
 _WORKFLOWS: TypeAdapter[Workflows | None] = TypeAdapter(Workflows | None)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
@@ -103,6 +105,7 @@ class Draft:
     argocd: Part[ArgoCd | None]
     charts: Parts[ThirdPartyChart] | None
     workflows: Part[Workflows | None]
+    aws: Part[Aws]
     has_argocd: bool
     """However little of it can be read."""
     system: Part[System]
@@ -156,6 +159,7 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         delivery=_part(_DELIVERY, raw.get("delivery", {}), ("delivery",)),
         argocd=_part(_ARGOCD, raw.get("argocd"), ("argocd",)),
         charts=_parts(_CHART, raw, "charts"),
+        aws=_part(_AWS, raw.get("aws", {}), ("aws",)),
         workflows=_part(_WORKFLOWS, raw.get("workflows"), ("workflows",)),
         has_argocd=raw.get("argocd") is not None,
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),

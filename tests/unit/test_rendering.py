@@ -21,6 +21,7 @@ from tests.unit.recording import REPOSITORY, Recording, record, stack_settings
 GITOPS: Mapping[str, Any] = {
     "delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"},
     "argocd": {},
+    "aws": {"account": "123456789012"},
 }
 STACKS = ["dev", "onprem", "eks"]
 DIGESTS = Path(__file__).with_name("rendered.sha256")
