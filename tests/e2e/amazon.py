@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar, cast
 
-import boto3
+import boto3  # pyright: ignore[reportMissingTypeStubs]
 from moto.server import ThreadedMotoServer
 
 from tests.api_server import ApiServer

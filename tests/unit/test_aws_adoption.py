@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-import boto3
+import boto3  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from moto import mock_aws
 

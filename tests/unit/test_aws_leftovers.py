@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import boto3
+import boto3  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from moto.server import ThreadedMotoServer
 
