@@ -18,9 +18,17 @@ PROJECT = "charts"
 
 
 def third_party_charts(
-    settings: Settings, cluster: Cluster, delivery: Delivery, opts: pulumi.ResourceOptions
+    settings: Settings,
+    cluster: Cluster,
+    delivery: Delivery,
+    opts: pulumi.ResourceOptions,
+    *,
+    beside: Mapping[ThirdParty, Mapping[str, Any]],
 ) -> Mapping[ThirdParty, pulumi.Resource]:
-    """Those that the settings ask for in this cluster, each after what it needs; none where nobody applies them."""
+    """Those that the settings ask for in this cluster, each after what it needs; none where nobody applies them.
+
+    `beside` are values that a cloud has for them.
+    """
     asked: dict[ThirdParty, ThirdPartyChart] = {
         one.name: one for one in settings.charts if one.cluster in (None, cluster.name)
     }
@@ -42,15 +50,20 @@ def third_party_charts(
         if name in asked:
             before = [bounds, *(made[other] for other in published.after if other in made)]
             after = at.merge(pulumi.ResourceOptions(depends_on=before))
-            made[name] = _application(settings, cluster, delivery, asked[name], after)
+            made[name] = _application(settings, cluster, delivery, asked[name], beside.get(name, {}), after)
     return made
 
 
 def _application(
-    settings: Settings, cluster: Cluster, delivery: Delivery, chart: ThirdPartyChart, opts: pulumi.ResourceOptions
+    settings: Settings,
+    cluster: Cluster,
+    delivery: Delivery,
+    chart: ThirdPartyChart,
+    beside: Mapping[str, Any],
+    opts: pulumi.ResourceOptions,
 ) -> kubernetes.apiextensions.CustomResource:
     published = chart.published
-    values: Mapping[str, Any] = merged(published.values, chart.values)
+    values: Mapping[str, Any] = merged(merged(published.values, beside), chart.values)
     wanted = Wanted(
         name=f"{cluster.name}-{chart.name}",
         project=f"{cluster.name}-{PROJECT}",

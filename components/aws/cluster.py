@@ -8,16 +8,18 @@ from pulumi_aws import eks, iam
 
 from components.accelerators.device_plugin import DevicePlugins, PluginNode
 from components.aws.addons import BEFORE_NODES, ON_NODES, AddOns
+from components.aws.autoscaler import AutoscalerRole
 from components.aws.control_plane import EksControlPlane
 from components.aws.federation import Federation
 from components.aws.karpenter import KarpenterGround
 from components.aws.leftovers import CLUSTER_TAG
 from components.aws.names import of_cluster
 from components.aws.network import Network
-from components.aws.node_groups import NodeGroups
+from components.aws.node_groups import NodeGroups, NodeRole
+from components.aws.nodes import Nodes
 from components.aws.settings import Aws
 from components.aws.teardown import Gone, cleared
-from components.cluster.cluster import Cluster
+from components.cluster.cluster import Cluster, Karpenter
 from components.cluster.settings import ClusterSettings
 from components.node.settings import NodeGroup
 
@@ -35,6 +37,8 @@ class EksCluster(pulumi.ComponentResource):
 
     cluster: Cluster
     federation: Federation
+    nodes: Nodes
+    """For what stands beside the cluster."""
 
     def __init__(
         self,
@@ -47,7 +51,6 @@ class EksCluster(pulumi.ComponentResource):
     ) -> None:
         super().__init__("inference:aws:EksCluster", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        tags = resource_tags(aws)
         control_plane = EksControlPlane(
             f"{name}-control-plane",
             settings.eks,
@@ -63,31 +66,14 @@ class EksCluster(pulumi.ComponentResource):
             for principal in settings.eks.administrators
         ]
         self.federation = self._federation(name, aws, control_plane)
-        before = AddOns(
-            f"{name}-before-nodes", BEFORE_NODES, settings, federation=self.federation, tags=tags, opts=self._child
-        )
-        gone = Gone(region=aws.region, cluster=eks_name(settings.name), vpc=network.vpc_id, delete=aws.delete_leftovers)
-        interfaces = cleared(f"{name}-nodes-gone", "nodes", gone, self._after(made, *network.ready))
-        managed, rented = divided(settings)
-        nodes = NodeGroups(
-            f"{name}-node-groups",
-            settings,
-            managed,
-            control_plane=made,
-            aws=aws,
-            network=network,
-            tags=tags,
-            opts=self._after(before, interfaces),
-        )
-        after = AddOns(
-            f"{name}-on-nodes",
-            ON_NODES,
-            settings,
+        before, nodes, after, applications = self._machines(name, settings, made, aws, network)
+        self.nodes = Nodes(
             federation=self.federation,
-            tags={**tags, CLUSTER_TAG: eks_name(settings.name)},
-            opts=self._after(nodes),
+            security_group=made.vpc_config.apply(lambda found: found.cluster_security_group_id or ""),
+            role=nodes.role.role,
+            autoscaling_groups=nodes.autoscaling_groups,
+            ready=(nodes,),
         )
-        applications = cleared(f"{name}-applications-gone", "applications", gone, self._after(before, nodes, after))
         provider = kubernetes.Provider(
             f"{name}-provider",
             kubeconfig=control_plane.kubeconfig,
@@ -98,23 +84,6 @@ class EksCluster(pulumi.ComponentResource):
             opts=self._child,
         )
         inside = self._after(after, applications, *admitted).merge(pulumi.ResourceOptions(provider=provider))
-        karpenter = (
-            KarpenterGround(
-                f"{name}-karpenter",
-                settings,
-                rented,
-                cluster=eks_name(settings.name),
-                control_plane=made,
-                aws=aws,
-                network=network,
-                federation=self.federation,
-                tags=tags,
-                provider=provider,
-                opts=self._child,
-            )
-            if rented
-            else None
-        )
         self.cluster = Cluster(
             settings=settings,
             provider=provider,
@@ -127,9 +96,77 @@ class EksCluster(pulumi.ComponentResource):
                 self._storage_class(name, inside),
                 *self._gpus(name, settings, inside),
             ),
-            karpenter=karpenter.known if karpenter else None,
+            karpenter=self._autoscaler(name, settings, made, aws, network, nodes.role, provider),
         )
         self.register_outputs({})
+
+    def _machines(
+        self, name: str, settings: ClusterSettings, made: eks.Cluster, aws: Aws, network: Network
+    ) -> tuple[AddOns, NodeGroups, AddOns, pulumi.Resource]:
+        """What nodes need, the nodes, what needs them, and what waits on destroy until controllers have cleaned up."""
+        tags, federation = resource_tags(aws), self.federation
+        before = AddOns(
+            f"{name}-before-nodes", BEFORE_NODES, settings, federation=federation, tags=tags, opts=self._child
+        )
+        gone = Gone(region=aws.region, cluster=eks_name(settings.name), vpc=network.vpc_id, delete=aws.delete_leftovers)
+        interfaces = cleared(f"{name}-nodes-gone", "nodes", gone, self._after(made, *network.ready))
+        nodes = NodeGroups(
+            f"{name}-node-groups",
+            settings,
+            divided(settings)[0],
+            control_plane=made,
+            aws=aws,
+            network=network,
+            tags=tags,
+            opts=self._after(before, interfaces),
+        )
+        after = AddOns(
+            f"{name}-on-nodes",
+            ON_NODES,
+            settings,
+            federation=federation,
+            tags={**tags, CLUSTER_TAG: eks_name(settings.name)},
+            opts=self._after(nodes),
+        )
+        applications = cleared(f"{name}-applications-gone", "applications", gone, self._after(before, nodes, after))
+        return before, nodes, after, applications
+
+    def _autoscaler(
+        self,
+        name: str,
+        settings: ClusterSettings,
+        made: eks.Cluster,
+        aws: Aws,
+        network: Network,
+        nodes: NodeRole,
+        provider: kubernetes.Provider,
+    ) -> Karpenter | None:
+        """What whoever adds nodes needs of the account."""
+        cluster = eks_name(settings.name)
+        if settings.eks.autoscaler == "cluster-autoscaler":
+            AutoscalerRole(
+                f"{name}-cluster-autoscaler",
+                cluster=cluster,
+                region=aws.region,
+                federation=self.federation,
+                opts=self._child,
+            )
+        if settings.eks.autoscaler != "karpenter":
+            return None
+        return KarpenterGround(
+            f"{name}-karpenter",
+            settings,
+            divided(settings)[1],
+            cluster=cluster,
+            control_plane=made,
+            aws=aws,
+            network=network,
+            federation=self.federation,
+            nodes=nodes,
+            tags=resource_tags(aws),
+            provider=provider,
+            opts=self._child,
+        ).known
 
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         return self._child.merge(pulumi.ResourceOptions(depends_on=list(resources)))

@@ -8,8 +8,26 @@ from pulumi_aws import cloudwatch, eks, iam, kms
 
 from components.aws.settings import Eks
 from components.storage.policies import Document, trust
+from components.unmet import Unmet
 
 CLUSTER_POLICY = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
+_CLUSTER = "aws:eks/cluster:Cluster"
+_LOGS = "aws:cloudwatch/logGroup:LogGroup"
+UNMET = (
+    Unmet(
+        check="CKV_AWS_37",
+        type=_CLUSTER,
+        name="*-control-plane",
+        why="which logs are kept is a setting: those of scheduler and controllers are long and seldom read",
+    ),
+    Unmet(
+        check="CKV_AWS_39",
+        type=_CLUSTER,
+        name="*-control-plane",
+        why="a public address is a setting, and answers the networks that it names",
+    ),
+    Unmet(check="CKV_AWS_338", type=_LOGS, name="*-control-plane-logs", why="how long logs are kept is a setting"),
+)
 
 
 class EksControlPlane(pulumi.ComponentResource):

@@ -1,4 +1,4 @@
-"""Karpenter's ground at Amazon: its role, the machines' role, and the queue that tells which of them Amazon takes back.
+"""Karpenter at Amazon: its role, the machines' profile, and the queue that tells which of them Amazon takes back.
 
 The controller itself is a chart of `inference:charts`; what it may rent is told to it once that is there.
 """
@@ -52,23 +52,19 @@ class KarpenterGround(pulumi.ComponentResource):
         aws: Aws,
         network: Network,
         federation: Federation,
+        nodes: NodeRole,
         tags: Mapping[str, str],
         provider: kubernetes.Provider,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`groups` are those that Karpenter makes nodes of, and `cluster` is the cluster's name at Amazon."""
+        """`groups` are those that Karpenter makes nodes of, and `cluster` is the cluster's name at Amazon.
+
+        `nodes` is the role of managed groups, whose machines EKS lets into the cluster already.
+        """
         super().__init__("inference:aws:KarpenterGround", name, None, opts)
         self._name, self._settings, self._groups, self._aws = name, settings, groups, aws
         self._network, self._control_plane, self._tags = network, control_plane, tags
         self._child = pulumi.ResourceOptions(parent=self)
-        nodes = NodeRole(f"{name}-nodes", opts=self._child)
-        self._entry = eks.AccessEntry(
-            f"{name}-nodes",
-            cluster_name=control_plane.name,
-            principal_arn=nodes.arn,
-            type="EC2_LINUX",
-            opts=self._child,
-        )
         self._profile = iam.InstanceProfile(f"{name}-nodes", role=nodes.role, opts=self._child)
         queue = self._queue(shortened(cluster, QUEUE_LIMIT))
         may = pulumi.Output.all(account=federation.account, nodes=nodes.arn, queue=queue.arn).apply(
@@ -129,7 +125,7 @@ class KarpenterGround(pulumi.ComponentResource):
 
     def _pools(self, chart: pulumi.Resource) -> None:
         """For each group, which machines Karpenter may rent, and how many."""
-        after = self._on_cluster.merge(pulumi.ResourceOptions(depends_on=[chart, self._entry, *self._rights]))
+        after = self._on_cluster.merge(pulumi.ResourceOptions(depends_on=[chart, *self._rights]))
         for group in self._groups:
             name = f"{self._settings.name}-{group.name}"
             machines = kubernetes.apiextensions.CustomResource(

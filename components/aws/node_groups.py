@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from math import ceil
 
 import pulumi
 from pulumi_aws import autoscaling, ec2, eks, iam
 
 from components.accelerators import ACCELERATORS
+from components.aws.machines import desired, root_gib
 from components.aws.names import shortened
 from components.aws.network import Network
 from components.aws.settings import Aws
 from components.aws.versions import AMI_RELEASES, AMI_TYPES
 from components.cluster.settings import ClusterSettings
 from components.node.settings import NodeGroup, shapes
-from components.section import byte_count
 from components.storage.policies import trust
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
@@ -23,7 +22,6 @@ https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html."""
 ROOT_DEVICE = "/dev/xvda"
 """Of EKS's AL2023 AMIs."""
 NAME_LIMIT = 63
-_GIB = 2**30
 _OWN_LABELS = ("kubernetes.io/", "node.kubernetes.io/", "eks.amazonaws.com/")
 """Kubelets and EKS set these, and nobody else may."""
 _TEMPLATE = "k8s.io/cluster-autoscaler/node-template"
@@ -53,6 +51,11 @@ class NodeRole(pulumi.ComponentResource):
 class NodeGroups(pulumi.ComponentResource):
     """The managed groups of a cluster."""
 
+    role: NodeRole
+    """Of all their machines."""
+    autoscaling_groups: Mapping[str, pulumi.Output[str]]
+    """By the group's name."""
+
     def __init__(
         self,
         name: str,
@@ -69,12 +72,13 @@ class NodeGroups(pulumi.ComponentResource):
         super().__init__("inference:aws:NodeGroups", name, None, opts)
         self._settings, self._control_plane, self._aws, self._network = settings, control_plane, aws, network
         self._tags, self._child = tags, pulumi.ResourceOptions(parent=self)
-        self._role = NodeRole(f"{settings.name}-nodes", opts=self._child)
-        for group in groups:
-            self._group(group)
+        self.role = NodeRole(f"{settings.name}-nodes", opts=self._child)
+        self.autoscaling_groups = {
+            group.name: self._group(group).resources.apply(_autoscaling_group) for group in groups
+        }
         self.register_outputs({})
 
-    def _group(self, group: NodeGroup) -> None:
+    def _group(self, group: NodeGroup) -> eks.NodeGroup:
         name, autoscaler = f"{self._settings.name}-{group.name}", self._settings.eks.autoscaler
         template = self._template(name, group)
         minded = autoscaler == "cluster-autoscaler"
@@ -82,7 +86,7 @@ class NodeGroups(pulumi.ComponentResource):
             name,
             cluster_name=self._control_plane.name,
             node_group_name=shortened(group.name, NAME_LIMIT),
-            node_role_arn=self._role.arn,
+            node_role_arn=self.role.arn,
             subnet_ids=[self._network.private[zone] for zone in zones(group, self._aws)],
             ami_type=AMI_TYPES[group.accelerator.kind, group.arch],
             version=self._control_plane.version,
@@ -100,7 +104,7 @@ class NodeGroups(pulumi.ComponentResource):
             update_config={"max_unavailable": 1},
             opts=self._child.merge(
                 pulumi.ResourceOptions(
-                    depends_on=[self._role, *self._network.ready],
+                    depends_on=[self.role, *self._network.ready],
                     # Quotas for GPUs seldom hold a second group, and it would have the same name.
                     delete_before_replace=True,
                     ignore_changes=["scalingConfig.desiredSize"] if minded else None,
@@ -109,6 +113,7 @@ class NodeGroups(pulumi.ComponentResource):
         )
         if minded:
             self._describe(name, group, made)
+        return made
 
     def _template(self, name: str, group: NodeGroup) -> ec2.LaunchTemplate:
         tags = {"Name": name, **self._tags}
@@ -165,23 +170,6 @@ def zones(group: NodeGroup, aws: Aws) -> list[str]:
 def release(group: NodeGroup, version: str) -> str | None:
     """Release of the AMI; None leaves it to Amazon."""
     return group.release or AMI_RELEASES.get(version)
-
-
-def desired(group: NodeGroup, *, minded: bool) -> int:
-    """Nodes to begin with; where no autoscaler minds the group, nodes at all times."""
-    if group.desired_size is not None:
-        return group.desired_size
-    if not minded:
-        return group.size
-    return group.min_size if group.accelerator.kind != "cpu" else max(group.min_size, 1)
-
-
-def root_gib(group: NodeGroup, settings: ClusterSettings) -> int:
-    """Size of a node's disk, in GiB. Images for GPUs take 10 to 30 of them each, and two are there in an update."""
-    if group.root_disk:
-        return ceil(byte_count(group.root_disk) / _GIB)
-    cache = ceil(byte_count(settings.cache.size) / _GIB) if settings.cache else 0
-    return cache + (100 if group.accelerator.kind == "cpu" else 200)
 
 
 def labels(group: NodeGroup) -> dict[str, str]:

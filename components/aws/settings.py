@@ -3,8 +3,9 @@
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, PositiveFloat, StringConstraints
 
+from components.aws.counterparts import Database, Entrance, Files, Observability, PullThrough
 from components.section import Name, Section, rule
 
 Region = Annotated[
@@ -35,6 +36,11 @@ Principal = Annotated[
     str,
     StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[!-~]+$"),
     rule("the ARN of an IAM role or user", example="arn:aws:iam::123456789012:role/platform"),
+]
+PriceName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+){0,2}$"),
+    rule("an instance type, or another name in components/aws/prices.py", example="g5.xlarge"),
 ]
 Endpoint = Literal[
     "s3", "ecr", "sts", "logs", "ec2", "eks-auth", "eks", "elasticloadbalancing", "autoscaling", "ssm", "sqs"
@@ -114,20 +120,39 @@ class Aws(Section):
     """How pods come to their roles: by the cluster's OIDC provider, or by EKS's agent on each node."""
     roles: dict[Name, RoleName] = Field(default_factory=dict[Name, str], examples=[{"triton": "my-triton-s3-read"}])
     """Names of roles by engine; `<stack>-<engine>` where none is given. `models` is that of the sync."""
+    registry: PullThrough | None = None
+    """ECR in front of public registries."""
+    observability: Observability = Observability()
+    """CloudWatch, Managed Prometheus and Managed Grafana."""
+    entrance: Entrance | None = None
+    """A load balancer with TLS in front of the gateway."""
+    database: Database | None = None
+    """PostgreSQL for the gateway."""
+    files: Files | None = None
+    """A file system with models for all nodes of a cluster; engines that do not stream load from it."""
+    prices: dict[PriceName, PositiveFloat] = Field(
+        default_factory=dict[str, float], examples=[{"g5.xlarge": 1.006, "nat-gateway": 0.045}]
+    )
+    """US dollars an hour for the estimate, where ours are of another region, or you pay less; GB by the month."""
     delete_leftovers: bool = False
     """On destroy, also delete what controllers made and left behind: load balancers, volumes, network interfaces."""
 
 
-LogDays = Literal[
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
-]
-"""Those that CloudWatch knows: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html."""
 AddOn = Literal["vpc-cni", "coredns", "kube-proxy", "aws-ebs-csi-driver", "eks-pod-identity-agent", "metrics-server"]
 AddOnVersion = Annotated[
     str,
     StringConstraints(pattern=r"^v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+$"),
     rule("a version of an EKS add-on", example="v1.21.1-eksbuild.7"),
 ]
+
+
+def _not_everybody(text: str) -> str:
+    if IPv4Network(text).prefixlen == 0:
+        raise ValueError("is everybody: name the networks of those who administer the cluster, or none")
+    return text
+
+
+PublicCidr = Annotated[Cidr, AfterValidator(_not_everybody)]
 
 
 class Eks(Section):
@@ -139,7 +164,7 @@ class Eks(Section):
     """Minor version of Kubernetes; one that Amazon supports without extra charge."""
     extended_support: bool = False
     """Stay on a version past its standard support, at Amazon's extra charge; else Amazon upgrades the cluster then."""
-    public_access: tuple[Cidr, ...] = ()
+    public_access: tuple[PublicCidr, ...] = ()
     """Networks from which the API server answers at its public address; nowhere but in the VPC when empty."""
     administrators: tuple[Principal, ...] = ()
     """ARNs of IAM roles or users who may do everything in the cluster, beside whoever makes it (not listed here)."""

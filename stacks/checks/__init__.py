@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from stacks.checks import (
     aws,
+    counterparts,
     delivery,
     distributed,
     eks,
@@ -15,6 +16,7 @@ from stacks.checks import (
     resources,
     store,
     triton,
+    workflows,
 )
 from stacks.drafts import Draft
 from stacks.problems import Problem
@@ -71,6 +73,15 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     aws.nodes_have_a_way_out,
     aws.an_existing_network_is_taken_as_it_is,
     aws.subnets_are_listed_once,
+    workflows.have_what_runs_them,
+    workflows.turn_judges_on_that_are_off,
+    workflows.have_a_place_of_their_own,
+    workflows.leave_their_names_to_them,
+    counterparts.belong_to_amazon,
+    counterparts.models_have_names_of_their_own,
+    counterparts.entrance_leads_to_the_gateway,
+    counterparts.registry_has_an_address,
+    counterparts.files_have_a_size,
     node_ports.are_unique,
     node_ports.are_those_of_the_stores_address,
 )

@@ -34,6 +34,23 @@ def outputs(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
             known |= {"resources": [{"autoscalingGroups": [{"name": f"eks-{name}"}]}]}
         case "aws:ec2/launchTemplate:LaunchTemplate":
             known |= {"latestVersion": 1}
+        case "aws:amp/workspace:Workspace":
+            known |= {"prometheusEndpoint": f"https://aps-workspaces.us-east-1.amazonaws.com/workspaces/{name}/"}
+        case "aws:grafana/workspace:Workspace":
+            known |= {"endpoint": f"{name}.grafana-workspace.us-east-1.amazonaws.com"}
+        case "aws:rds/instance:Instance":
+            known |= {"endpoint": f"{inputs.get('identifier', name)}.example.us-east-1.rds.amazonaws.com:5432"}
+        case "aws:kms/key:Key":
+            known |= {"keyId": "01234567-89ab-cdef-0123-456789abcdef"}
+        case "aws:lb/loadBalancer:LoadBalancer":
+            known |= {"dnsName": f"{called}.us-east-1.elb.amazonaws.com", "zoneId": "Z35SXDOTRQ7X7K"}
+        case "aws:acm/certificate:Certificate":
+            asked = {"resourceRecordName": "_x", "resourceRecordType": "CNAME", "resourceRecordValue": "_y"}
+            known |= {"domainValidationOptions": [{"domainName": inputs["domainName"], **asked}]}
+        case "aws:route53/record:Record":
+            known |= {"fqdn": inputs["name"]}
+        case "aws:fsx/lustreFileSystem:LustreFileSystem":
+            known |= {"dnsName": f"{name}.fsx.us-east-1.amazonaws.com", "mountName": "abcdef"}
         case _:
             pass
     return known

@@ -131,8 +131,7 @@ class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         if args.typ == "pulumi:pulumi:StackReference":
             return args.name, {"name": args.name, "outputs": dict(self._outputs), "secretOutputNames": []}
-        secrets = ("result", "bcryptHash", "stdout")
-        made_up: dict[str, Any] = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in secrets}
+        made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "bcryptHash", "stdout")}
         if args.name.endswith("-access"):
             made_up["stdout"] = _wrapped(_access(args.name))
         inputs = cast(dict[Any, Any], args.inputs)

@@ -5,9 +5,10 @@ Terraform's back, and the tables what the rules do not.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from tests.unit.amazon import outputs
 from tests.unit.manifests import plain
 from tests.unit.recording import Recording, Registration
 
@@ -79,17 +80,26 @@ def _values(resource: Registration, by_urn: Mapping[str, Registration]) -> dict[
     if "bucket" in values and not resource.type.endswith(":Bucket"):
         sources["bucket"] = [one for one in by_urn.values() if one.type.endswith(":Bucket")]
     unknown = {key: f"{address(others[0])}.id" for key, others in sources.items() if others and key not in values}
-    return _block(unknown | {key: _referring(value, sources.get(key, [])) for key, value in values.items()})
+    told = {key: {what: name for one in others for what, name in _tells(one)} for key, others in sources.items()}
+    return _block(unknown | {key: _referring(value, told.get(key, {})) for key, value in values.items()})
 
 
-def _referring(value: Any, sources: list[Registration]) -> Any:
-    """A value with references in place of the made-up IDs of its sources, and of names of buckets."""
+def _tells(resource: Registration) -> Iterator[tuple[str, str]]:
+    """What the recording made up for a resource, or its settings say, and how Terraform would refer to it."""
+    yield f"{resource.name}-id", f"{address(resource)}.id"
+    known = {"bucket": resource.inputs.get("bucket"), **outputs(resource.type, resource.name, resource.inputs)}
+    for key, value in known.items():
+        if isinstance(value, str):
+            yield value, f"{address(resource)}.{_snake(key)}"
+
+
+def _referring(value: Any, told: Mapping[str, str]) -> Any:
+    """A value with references in place of what other resources tell."""
     if isinstance(value, Mapping):
-        return {key: _referring(inner, sources) for key, inner in cast(Mapping[str, Any], value).items()}
+        return {key: _referring(inner, told) for key, inner in cast(Mapping[str, Any], value).items()}
     if isinstance(value, list):
-        return [_referring(inner, sources) for inner in cast(list[Any], value)]
-    found = [one for one in sources if value in (f"{one.name}-id", one.inputs.get("bucket", one))]
-    return f"{address(found[0])}.id" if found else value
+        return [_referring(inner, told) for inner in cast(list[Any], value)]
+    return told.get(value, value) if isinstance(value, str) else value
 
 
 def _block(fields: Mapping[str, Any]) -> dict[str, Any]:

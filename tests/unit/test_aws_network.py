@@ -180,8 +180,7 @@ def test_the_role_that_records_may_write_into_its_group_and_nothing_else(network
     made = network()
     (policy,) = of_kind(made, "RolePolicy").values()
     (statement,) = json.loads(policy["policy"])["Statement"]
-    arn = "arn:aws:cloudwatch:us-east-1:123456789012:network-flow-logs"  # as the recording makes it up
-    assert statement["Resource"] == f"{arn}:*"
+    assert statement["Resource"].endswith("/inference/site/network-flow-logs:*")
     assert not [action for action in statement["Action"] if "*" in action or "Delete" in action]
 
 

@@ -186,16 +186,15 @@ def test_a_group_of_amds_gpus_is_refused() -> None:
 
 def test_karpenter_rents_the_gpus_and_runs_on_a_group_of_eks(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = made(monkeypatch, autoscaled("karpenter"))
-    assert [one.name for one in all_of(recording, "NodeGroup")] == ["eks-cpu-compute"]
-    entry = inputs(recording, "AccessEntry")
-    assert entry["type"] == "EC2_LINUX"
-    assert entry["principalArn"] == one_role(recording, "eks-karpenter-nodes")
+    (managed,) = all_of(recording, "NodeGroup")
+    assert managed.name == "eks-cpu-compute"
 
 
-def one_role(recording: Recording, name: str) -> str:
-    (profile,) = all_of(recording, "InstanceProfile")
-    assert profile.object["role"] == name
-    return f"arn:aws:iam::123456789012:role/{name}"
+def test_karpenters_machines_have_the_role_that_eks_lets_in_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = made(monkeypatch, autoscaled("karpenter"))
+    (managed,) = all_of(recording, "NodeGroup")
+    assert managed.object["nodeRoleArn"].endswith(f":role/{inputs(recording, 'InstanceProfile')['role']}")
+    assert all_of(recording, "AccessEntry") == []
 
 
 def test_karpenter_hears_of_all_that_amazon_is_about_to_take_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from components.aws.network import Network
+from components.aws.settings import NetworkSettings
 from components.storage.s3 import S3Buckets
 from components.storage.settings import S3Store
 from policy.rules import RULES
@@ -15,6 +17,7 @@ from policy.rules.rule import ResourceRule
 from policy.rules.settings import PolicySettings
 from tests.unit.argocd import argocd
 from tests.unit.distributed_stack import distributed_settings
+from tests.unit.eks_stack import eks_of, made
 from tests.unit.kserve_stack import kserve_settings
 from tests.unit.policy.samples import settings as read
 from tests.unit.ray_stack import SECRETS, ray_settings
@@ -67,6 +70,18 @@ def test_no_stack_has_anything_that_a_rule_forbids(given: str, monkeypatch: pyte
     assert violations(of(recording), read(**settings)) == []
 
 
+@pytest.mark.parametrize("autoscaler", ["cluster-autoscaler", "karpenter"])
+@pytest.mark.parametrize("identity", ["irsa", "pod-identity"])
+def test_no_way_to_add_nodes_at_amazon_has_anything_that_a_rule_forbids(
+    autoscaler: str, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(settings: dict[str, Any]) -> None:
+        eks_of(settings)["autoscaler"] = autoscaler
+        settings["aws"]["identity"] = identity
+
+    assert violations(of(made(monkeypatch, change)), read(**stack_settings("eks"))) == []
+
+
 @pytest.mark.parametrize("stack", ["dev", "onprem", "eks"])
 def test_what_comes_through_git_has_nothing_that_a_rule_forbids(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {**stack_settings(stack), **GITOPS}
@@ -107,6 +122,16 @@ def test_no_bucket_at_amazon_has_anything_that_a_rule_forbids(monkeypatch: pytes
 
     recording = recorded(program, monkeypatch=monkeypatch)
     assert violations(of(recording), read(target="eks", store=store)) == []
+
+
+def test_no_network_at_amazon_has_anything_that_a_rule_forbids(monkeypatch: pytest.MonkeyPatch) -> None:
+    def program() -> None:
+        opts = pulumi.ResourceOptions(provider=aws.Provider("aws"))
+        network = NetworkSettings(endpoints=("s3", "ecr", "sts"))
+        Network("network", network, region="eu-central-1", clusters=["home"], opts=opts)
+
+    recording = recorded(program, monkeypatch=monkeypatch)
+    assert violations(of(recording), read(target="eks")) == []
 
 
 def test_every_exemption_names_rules_that_there_are_and_a_reason() -> None:
