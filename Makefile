@@ -21,7 +21,7 @@ CHECKED = $(if $(POLICY),--policy-pack $(POLICY))
 # what is planned was held against the policies when it was.
 WITHOUT_PREVIEW = $(if $(filter dev,$(STACK))$(findstring --plan,$(FLAGS)),--skip-preview)
 
-.PHONY: help up preview drift destroy rehearse render status scale repair env test lint format bench pin lock clean
+.PHONY: help up preview drift destroy rehearse render cost preflight status scale repair env test lint format bench pin lock clean
 
 help: ## List what can be made
 	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
@@ -46,6 +46,12 @@ rehearse: $(VENV)/.ready ## Show what of the stack fits where, with every node s
 render: $(VENV)/.ready ## Write the stack's applications for Argo CD into Git, and commit them (CHECK=1 only compares)
 	@$(BIN)/python -m rendering $(if $(CHECK),check,render) --stack $(STACK) $(FLAGS)
 
+cost: $(VENV)/.ready ## Estimate what the stack costs an hour, where its target is eks
+	@$(BIN)/python -m stacks cost --stack $(STACK)
+
+preflight: $(VENV)/.ready ## Ask Amazon whether the account can have what the stack asks for; changes nothing
+	@$(BIN)/python -m stacks preflight --stack $(STACK)
+
 status: $(VENV)/.ready ## Show what runs where
 	@$(STACKED); $(BIN)/python -m placement show --stack $(STACK)
 
@@ -54,6 +60,7 @@ scale: $(VENV)/.ready ## Give an engine more or fewer replicas now (ENGINE=judge
 
 repair: $(VENV)/.ready ## After a killed `make up`: release the lock, forget what never happened, and finish
 	@$(STACKED); pulumi cancel --yes --stack $(STACK) || true
+	@$(STACKED); $(BIN)/python -m components.aws.adoption --stack $(STACK)
 	@$(STACKED); pulumi refresh --stack $(STACK) --yes --skip-preview --clear-pending-creates
 	@$(MAKE) up
 

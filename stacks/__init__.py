@@ -3,13 +3,19 @@
 from collections.abc import Callable, Mapping
 
 from stacks.dev import dev
-from stacks.eks import eks
 from stacks.foundation import Foundation
 from stacks.onprem import onprem
 from stacks.paper import paper
 from stacks.settings import Settings, Target
 
-FOUNDATIONS: Mapping[Target, Callable[[Settings], Foundation]] = {"dev": dev, "onprem": onprem, "eks": eks}
+
+def _eks(settings: Settings) -> Foundation:
+    from stacks.eks import eks  # noqa: PLC0415 - Pulumi's package for AWS is slow to import, and no other target has it
+
+    return eks(settings)
+
+
+FOUNDATIONS: Mapping[Target, Callable[[Settings], Foundation]] = {"dev": dev, "onprem": onprem, "eks": _eks}
 
 
 def foundation_of(settings: Settings) -> Foundation:

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 from stacks import matrix, reference
+from stacks.cost import said
 from stacks.files import load_file
+from stacks.preflight import preflight
 from stacks.problems import SettingsError
 
 
@@ -15,6 +17,10 @@ def main() -> int:
     actions = parser.add_subparsers(dest="action", required=True)
     check = actions.add_parser("check", help="check stack files, and report every problem in them")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    cost = actions.add_parser("cost", help="estimate what a stack of the target eks costs")
+    cost.add_argument("--stack", required=True, help="name of the stack")
+    before = actions.add_parser("preflight", help="ask Amazon whether the account can have what a stack asks for")
+    before.add_argument("--stack", required=True, help="name of the stack")
     for name, what in (
         ("schema", "JSON Schema for editors"),
         ("reference", "reference page"),
@@ -25,6 +31,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.action == "check":
         return max([_check(file) for file in arguments.files])
+    if arguments.action in ("cost", "preflight"):
+        return _of_amazon(arguments.action, arguments.stack)
     made = {"schema": reference.SCHEMA, "reference": reference.PAGE, "matrix": matrix.TABLE}[arguments.action]
     return reference.write(made, only_check=arguments.check)
 
@@ -36,6 +44,23 @@ def _check(file: Path) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{file}: no problems")
+    return 0
+
+
+def _of_amazon(action: str, stack: str) -> int:
+    """What only stacks of the target eks have."""
+    file = Path(f"Pulumi.{stack}.yaml")
+    try:
+        settings = load_file(file)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if settings.target != "eks":
+        print(f"{file}: {action} is for the target eks; this is {settings.target}", file=sys.stderr)
+        return 1
+    if action == "preflight":
+        return preflight(settings, stack=stack)
+    print(said(settings))
     return 0
 
 

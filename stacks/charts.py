@@ -20,9 +20,17 @@ PROJECT = "charts"
 
 
 def third_party_charts(
-    settings: Settings, cluster: Cluster, delivery: Delivery, opts: pulumi.ResourceOptions
+    settings: Settings,
+    cluster: Cluster,
+    delivery: Delivery,
+    opts: pulumi.ResourceOptions,
+    *,
+    beside: Mapping[ThirdParty, Mapping[str, Any]],
 ) -> Mapping[ThirdParty, pulumi.Resource]:
-    """Those that the settings ask for in this cluster, each after what it needs; none where nobody applies them."""
+    """Those that the settings ask for in this cluster, each after what it needs; none where nobody applies them.
+
+    `beside` are values that a cloud has for them.
+    """
     asked: dict[ThirdParty, ThirdPartyChart] = {
         one.name: one for one in settings.charts if one.comes_to(cluster.settings)
     }
@@ -47,7 +55,8 @@ def third_party_charts(
             before = [*(made[other] for other in published.after if other in made), bounds]
             before += namespaces.get(published.namespace, ())
             after = at.merge(pulumi.ResourceOptions(depends_on=before))
-            made[name] = _served(cluster, name, _application(settings, cluster, delivery, asked[name], after), there)
+            application = _application(settings, cluster, delivery, asked[name], beside.get(name, {}), after)
+            made[name] = _served(cluster, name, application, there)
     return made
 
 
@@ -72,10 +81,15 @@ def _namespaces(
 
 
 def _application(
-    settings: Settings, cluster: Cluster, delivery: Delivery, chart: ThirdPartyChart, opts: pulumi.ResourceOptions
+    settings: Settings,
+    cluster: Cluster,
+    delivery: Delivery,
+    chart: ThirdPartyChart,
+    beside: Mapping[str, Any],
+    opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
     published = chart.published
-    values = merged(merged(published.values, published.told(cluster)), chart.values)
+    values = merged(merged(merged(published.values, published.told(cluster)), beside), chart.values)
     wanted = Wanted(
         name=f"{cluster.name}-{chart.name}",
         project=f"{cluster.name}-{PROJECT}",

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from components.aws.settings import Aws
 from components.cluster.settings import ClusterSettings, K3s
 from components.engines import AnyEngine
 from components.gateway.settings import Gateway
@@ -18,6 +19,7 @@ from components.node.settings import Capacity, Host, Mirror, NodeGroup, Simulate
 from components.node.system import System
 from components.storage.model import Model, Sources
 from components.storage.settings import ExternalStore, MinioStore, S3Store, Store
+from components.workflows.settings import Workflows
 from stacks.problems import Place, closest
 from stacks.schema import Setting, find
 from stacks.settings import Settings, Target
@@ -36,10 +38,12 @@ _SOURCES: TypeAdapter[Sources] = TypeAdapter(Sources)
 _MODEL: TypeAdapter[Model] = TypeAdapter(Model)
 _ENGINE: TypeAdapter[AnyEngine] = TypeAdapter(AnyEngine)
 _STORE: TypeAdapter[AnyStore] = TypeAdapter(Store)
+_AWS: TypeAdapter[Aws] = TypeAdapter(Aws)
 _GATEWAY: TypeAdapter[Gateway | None] = TypeAdapter(Gateway | None)
 _DELIVERY: TypeAdapter[Delivery] = TypeAdapter(Delivery)
 _ARGOCD: TypeAdapter[ArgoCd | None] = TypeAdapter(ArgoCd | None)
 _CHART: TypeAdapter[ThirdPartyChart] = TypeAdapter(ThirdPartyChart)
+_WORKFLOWS: TypeAdapter[Workflows | None] = TypeAdapter(Workflows | None)
 _SYSTEM: TypeAdapter[System] = TypeAdapter(System)
 _K3S: TypeAdapter[K3s] = TypeAdapter(K3s)
 _MIRROR: TypeAdapter[Mirror] = TypeAdapter(Mirror)
@@ -100,6 +104,8 @@ class Draft:
     delivery: Part[Delivery]
     argocd: Part[ArgoCd | None]
     charts: Parts[ThirdPartyChart] | None
+    workflows: Part[Workflows | None]
+    aws: Part[Aws]
     has_argocd: bool
     """However little of it can be read."""
     system: Part[System]
@@ -153,6 +159,8 @@ def drafted(raw: Mapping[str, object], *, unreadable: Iterable[str] = ()) -> Dra
         delivery=_part(_DELIVERY, raw.get("delivery", {}), ("delivery",)),
         argocd=_part(_ARGOCD, raw.get("argocd"), ("argocd",)),
         charts=_parts(_CHART, raw, "charts"),
+        workflows=_part(_WORKFLOWS, raw.get("workflows"), ("workflows",)),
+        aws=_part(_AWS, raw.get("aws", {}), ("aws",)),
         has_argocd=raw.get("argocd") is not None,
         system=_part(_SYSTEM, raw.get("system", {}), ("system",)),
         k3s=_part(_K3S, raw.get("k3s", {}), ("k3s",)),

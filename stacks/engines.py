@@ -22,7 +22,8 @@ from components.storage.model import Model
 from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps
 from components.storage.program import program
 from components.storage.versions import PROGRAM
-from components.workload.claim import node_directory_claim
+from components.workflows.workflows import NAMESPACE as WORKFLOWS_NAMESPACE
+from components.workload.claim import mounted_claim, node_directory_claim
 from components.workload.namespace import Namespace
 from components.workload.pod import labels
 from components.workload.spec import Update
@@ -41,6 +42,10 @@ class Engines(pulumi.ComponentResource):
 
     urls: Mapping[str, str]
     """By engine."""
+    namespace: Namespace
+    """Where they are."""
+    keys: Mapping[str, pulumi.Output[str]]
+    """What requests must show, by engine: secrets. An engine that is not here takes any request."""
     backends: Sequence[Backend]
     """What the gateway hands requests on to: engines and their adapters, and canaries."""
     checks: Sequence[pulumi.Resource]
@@ -106,6 +111,7 @@ class Engines(pulumi.ComponentResource):
         )
         services = {engine.name: self._service(engine, around) for engine in engines}
         delivered = {engine.name: self._delivered(engine, services[engine.name], delivery) for engine in engines}
+        self.namespace, self.keys = namespace, shown
         self.urls = {engine: service.url for engine, service in services.items()}
         self.checks = [
             self._check(
@@ -136,7 +142,7 @@ class Engines(pulumi.ComponentResource):
                 engine,
                 cluster=cluster.settings,
                 namespace=NAMESPACE,
-                clients=_clients(engine),
+                clients=self._clients(engine),
                 destination=around.delivery.destination(cluster),
                 argocd=around.delivery.argocd(cluster),
                 opts=after,
@@ -148,7 +154,7 @@ class Engines(pulumi.ComponentResource):
             store=around.store,
             cluster=cluster.settings,
             namespace=NAMESPACE,
-            clients=_clients(engine),
+            clients=self._clients(engine),
             askers=[check_name(engine.name)] if engine.name in around.canaries else (),
             program_image=self._settings.sync.image or PROGRAM,
             origin=around.origin if any(one.source for one in engine.lora_adapters) else Origin(),
@@ -189,6 +195,15 @@ class Engines(pulumi.ComponentResource):
             opts=self._after(after),
         )
 
+    def _clients(self, engine: AnyEngine) -> tuple[str, ...]:
+        """Namespaces whose pods ask it."""
+        workflows = self._settings.workflows
+        return (
+            *((GATEWAY_NAMESPACE,) if engine.speaks == "openai" else ()),
+            *((WORKFLOWS_NAMESPACE,) if workflows and engine.name in workflows.judges else ()),
+            *engine.clients,
+        )
+
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         # Not the cluster's nodes as well: hundreds of engines times hundreds of nodes would be most of a preview.
         return pulumi.ResourceOptions(parent=self, depends_on=resources)
@@ -199,12 +214,20 @@ class Engines(pulumi.ComponentResource):
             *authority_config_maps(f"{self._name}-{AUTHORITY}", store.authority, namespace=NAMESPACE, opts=opts),
             *store.ready,
         ]
-        if cache := self._cluster.settings.cache:
+        cache, name = self._cluster.settings.cache, f"{self._name}-model-cache"
+        about = labels(CACHE_CLAIM, "cache")
+        if store.files and (cache or store.mounted):
+            size = cache.size if cache else "1Ti"
+            claim = mounted_claim(
+                name, CACHE_CLAIM, store.files, namespace=NAMESPACE, labels=about, size=size, opts=opts
+            )
+            made.append(claim)
+        elif cache:
             claim = node_directory_claim(
-                f"{self._name}-model-cache",
+                name,
                 CACHE_CLAIM,
                 namespace=NAMESPACE,
-                labels=labels(CACHE_CLAIM, "cache"),
+                labels=about,
                 size=cache.size,
                 path=cache.path,
                 opts=opts,
@@ -227,10 +250,6 @@ class _Around:
     """What all of them wait for."""
     before: Mapping[str, Sequence[pulumi.Resource]]
     """What each waits for besides."""
-
-
-def _clients(engine: AnyEngine) -> tuple[str, ...]:
-    return (*((GATEWAY_NAMESPACE,) if engine.speaks == "openai" else ()), *engine.clients)
 
 
 def _named(resources: Mapping[str, pulumi.Resource], *names: str) -> Sequence[pulumi.Resource]:

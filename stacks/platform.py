@@ -20,6 +20,7 @@ from stacks.engines import Engines
 from stacks.foundation import Foundation
 from stacks.secrets import optional_secret
 from stacks.settings import Settings
+from stacks.workflows import workflows_in
 
 GATEWAY = "gateway"
 """The application that the gateway is."""
@@ -52,7 +53,15 @@ class Platform(pulumi.ComponentResource):
         )
         for cluster in foundation.clusters.values():
             here = [engine for engine in settings.deployed if engine.cluster == cluster.name]
-            charts = third_party_charts(settings, cluster, self._delivery, pulumi.ResourceOptions(parent=self))
+            charts = third_party_charts(
+                settings,
+                cluster,
+                self._delivery,
+                pulumi.ResourceOptions(parent=self),
+                beside=foundation.charts.get(cluster.name, {}),
+            )
+            if cluster.karpenter and cluster.karpenter.pools and "karpenter" in charts:
+                cluster.karpenter.pools(charts["karpenter"])
             served = Engines(
                 cluster.name,
                 settings,
@@ -68,6 +77,7 @@ class Platform(pulumi.ComponentResource):
                     engine.name: {"url": served.urls[engine.name], "model": ", ".join(engine.loads)} for engine in here
                 }
             }
+            workflows_in(cluster, settings, foundation, served, after=charts, opts=self._on(cluster))
             if settings.gateway and here:
                 gateway = self._gateway(cluster, served)
                 endpoints[cluster.name] = {"api": gateway.url, "chat": gateway.chat_url, **endpoints[cluster.name]}
@@ -135,6 +145,7 @@ class Platform(pulumi.ComponentResource):
             engine_peers=tuple(Peer(port=port, namespace=engines.NAMESPACE) for port in ports),
             quota=self._settings.quota,
             taints=cluster.settings.tolerated(AcceleratorRequest(), {}),
+            around=self._foundation.gateways.get(cluster.name),
             opts=self._on(cluster)
             .merge(self._delivery.options(cluster, GATEWAY))
             .merge(pulumi.ResourceOptions(depends_on=served.checks)),

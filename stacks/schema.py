@@ -131,12 +131,20 @@ def _wanted(schema: Node) -> str:
         case "boolean":
             return "true or false"
         case "array":
-            return "a list of at least one entry" if schema.get("minItems") else "a list"
+            return f"a list{_entries(schema.get('minItems'), schema.get('maxItems'))}"
         case "object":
-            return "a mapping"
+            return f"a mapping{_entries(schema.get('minProperties'), schema.get('maxProperties'))}"
         case _:
             most = schema.get("maxLength")
             return f"text of at most {most} characters" if most else "text"
+
+
+def _entries(least: int | None, most: int | None) -> str:
+    if least and most:
+        return f" of {least} to {most} entries"
+    if least:
+        return " of at least one entry" if least == 1 else f" of at least {least} entries"
+    return f" of at most {most} entries" if most else ""
 
 
 def _bounds(schema: Node, step: int | None) -> str:

@@ -17,6 +17,7 @@ from components.node.system import System
 from components.section import Section
 from components.storage.model import Model, Sources, SyncSettings
 from components.storage.settings import MinioStore, Store
+from components.workflows.settings import Workflows
 from components.workload.namespace import Quota
 
 Target = Literal["dev", "onprem", "eks"]
@@ -53,6 +54,9 @@ class Settings(Section):
     """Charts of others in pinned versions: operators of engines, monitoring and the like. Needs `inference:argocd`."""
     aws: Aws = Aws()
     """The account of the target `eks`."""
+    workflows: Workflows | None = None
+    """What workflows may do, and one that evaluates with a judge; none when not set. Needs argo-workflows in
+    `inference:charts`."""
     k3s: K3s = K3s()
     """Kubernetes on the hosts of the target `onprem`."""
     system: System = System()

@@ -6,6 +6,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import hypothesis
@@ -28,6 +29,8 @@ def pytest_configure() -> None:
     os.environ["INFERENCE_IMAGE_LOCK"] = os.devnull  # tests say themselves which digests there are
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+    # The examples' versions of Kubernetes are not to fall out of Amazon's support while nobody looks.
+    os.environ.setdefault("SOURCE_DATE_EPOCH", str(int(datetime(2026, 11, 22, tzinfo=UTC).timestamp())))
     # How long an example may take says something of the machine alone.
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")

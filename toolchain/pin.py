@@ -49,7 +49,7 @@ def _releases(network: Network) -> _Questions:
             asked[str(tool)] = partial(_of_files, tool.source, network)
         elif tool.release:
             asked[str(tool)] = partial(_of_release, tool.release, network)
-    for plugin in plugins.PROVIDERS:
+    for plugin in (*plugins.PROVIDERS, plugins.AWS):
         asked[f"{plugin.program} {plugin.version}"] = partial(_of_release, plugin.release, network)
     return asked
 

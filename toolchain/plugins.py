@@ -69,14 +69,19 @@ PROVIDERS = (
     Plugin(kind="resource", name="random", version=versions.PULUMI_RANDOM),
 )
 PLUGINS = (PYTHON, *PROVIDERS)
+AWS = Plugin(kind="resource", name="aws", version=versions.PULUMI_AWS)
+"""Only the target eks asks for it."""
+EVERY = (*PLUGINS, AWS)
 
 
-def settle(pulumi: Path, network: Network, *, refused_for: str | None) -> tuple[Plugin, ...]:
-    """See to it that every plugin can be found, given this `pulumi`; the ones that are stand-ins.
+def settle(
+    pulumi: Path, network: Network, *, refused_for: str | None, wanted: Sequence[Plugin] = PLUGINS
+) -> tuple[Plugin, ...]:
+    """See to it that every wanted plugin can be found, given this `pulumi`; the ones that are stand-ins.
 
     `refused_for` names what stand-ins must not be used for: then a missing plugin is a `ToolchainError`.
     """
-    missing = tuple(plugin for plugin in PLUGINS if not official(plugin, pulumi))
+    missing = tuple(plugin for plugin in wanted if not official(plugin, pulumi))
     reasons = _fetch(missing, pulumi, network, remembered=refused_for is None)
     missing = tuple(plugin for plugin in missing if not official(plugin, pulumi))
     if missing and refused_for:

@@ -26,7 +26,10 @@ def environment(*, stack: str, tests: bool = False, rehearsal: bool = False, ren
     pulumi = next(one.path for one in found if one.tool is catalogue.PULUMI)
     permitted = tests or rehearsal or rendering or target == "dev"
     stood_in = plugins.settle(
-        pulumi, network, refused_for=None if permitted else f"stack {stack} (target {target or 'not known'})"
+        pulumi,
+        network,
+        refused_for=None if permitted else f"stack {stack} (target {target or 'not known'})",
+        wanted=plugins.EVERY if target == "eks" and not (rehearsal or rendering) else plugins.PLUGINS,
     )
     variables = {
         "PATH": _path(

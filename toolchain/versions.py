@@ -74,3 +74,6 @@ PULUMI_COMMAND = "1.2.1"  # seen 2026-11-21, https://github.com/pulumi/pulumi-co
 
 # renovate: datasource=pypi depName=pulumi-random
 PULUMI_RANDOM = "4.21.4"  # seen 2026-11-21, https://github.com/pulumi/pulumi-random/releases
+
+# renovate: datasource=pypi depName=pulumi-aws
+PULUMI_AWS = "7.51.1"  # seen 2026-11-22, https://github.com/pulumi/pulumi-aws/releases

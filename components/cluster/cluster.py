@@ -1,5 +1,6 @@
 """What the platform needs of a cluster, however it came to be."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -17,8 +18,10 @@ class Karpenter:
     """As EKS calls it."""
     interruption_queue: pulumi.Input[str]
     """Name of the SQS queue that tells of instances which are about to go."""
-    role_arn: pulumi.Input[str]
-    """IAM role for the service account `karpenter` of the namespace `kube-system`."""
+    annotations: Mapping[str, pulumi.Input[str]]
+    """Of the service account `karpenter` in `kube-system`: its role, where it comes to that by them."""
+    pools: Callable[[pulumi.Resource], None] | None = None
+    """Makes what says which machines it may rent, once its chart is there."""
 
 
 @dataclass(frozen=True, kw_only=True)

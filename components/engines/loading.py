@@ -51,6 +51,8 @@ def loading(
         return Loading()
     if engine.streams:
         return _streamed(engine, models, store, image)
+    if store.mounted:
+        return _mounted(engine, models, store, image)
     if cache:
         return _shared(engine, models, store, cache, image)
     return _own(engine, models, store, image)
@@ -67,6 +69,18 @@ def _streamed(engine: Engine, models: Sequence[Model], store: ObjectStore, image
         mounts=store.mounts(),
         env=store.environment(),
         secret_env=store.reader_environment(engine.name),
+    )
+
+
+def _mounted(engine: Engine, models: Sequence[Model], store: ObjectStore, image: str) -> Loading:
+    """From the bucket as a file system: nothing is copied, and what is not complete is not begun with."""
+    return replace(
+        _streamed(engine, models, store, image),
+        paths=_directories(models),
+        volumes={**program.VOLUMES, **store.volumes(), "models": Claim(claim=CACHE_CLAIM, read_only=True)},
+        mounts={MODELS: "models"},
+        env={},
+        secret_env={},
     )
 
 

@@ -18,6 +18,7 @@ from components.engines.operator import (
 )
 from components.workload.application import Application, Server, progress_deadline, restart_annotations
 from components.workload.around import Metadata, config_map, disruption_budget, network_policy, service, service_account
+from components.workload.fields import stated
 from components.workload.spec import Peer, Placement
 
 
@@ -53,7 +54,7 @@ class OperatedService(pulumi.ComponentResource):
 
     def _operated(self, groups: Mapping[str, Group], asked: Asked) -> None:
         guards: list[pulumi.Resource] = [
-            service_account(self._name, self._metadata(), self._child),
+            service_account(self._name, self._account(), self._child),
             *self._network_policies(groups),
         ]
         if self._server.files:
@@ -138,6 +139,12 @@ class OperatedService(pulumi.ComponentResource):
             server = replace(self._server, name=name, part=group, pod=what.pod, replicas=what.replicas)
             pulumi_name = self._name if group == MAIN else f"{self._name}-{group}"
             Application(pulumi_name, server, namespace=self._namespace, opts=self._child)
+
+    def _account(self) -> Metadata:
+        """Of the service account that the pods of all groups have."""
+        metadata = self._metadata()
+        metadata["annotations"] = self._server.account
+        return stated(metadata)
 
     def _metadata(self, group: str = MAIN) -> Metadata:
         return {

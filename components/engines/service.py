@@ -94,6 +94,7 @@ class InferenceService(pulumi.ComponentResource):
             )
             loaded = loaded.also(brought, volumes=VOLUMES, mounts={DIRECTORY: VOLUME})
         workload = engine.workload(loaded.paths)
+        identity = store.identities.get(engine.name) if engine.reads else None
         read = metrics_port(workload) if monitored else None
         server = Server(
             name=engine.name,
@@ -112,12 +113,16 @@ class InferenceService(pulumi.ComponentResource):
                 *(Peer(port=workload.ports["http"], namespace=namespace, labels=labels(job, "job")) for job in askers),
                 *([Peer(port=workload.ports[read], namespace=MONITORING)] if read else []),
             ],
-            egress=[store.peer, *origin.peers] if engine.reads or origin.peers else (),
+            egress=[*store.peers, *origin.peers] if engine.reads or origin.peers else (),
             replicas=engine.most_replicas,
             scaled=engine.scaling is not None,
             update=update,
             files=workload.files,
-            restart_on={"key": str(engine.key_generation)} if engine.key_variable else {},
+            restart_on={
+                **({"key": str(engine.key_generation)} if engine.key_variable else {}),
+                **({"identity": identity.named} if identity else {}),
+            },
+            account=identity.annotations if identity else {},
             prepare_seconds=sum(_seconds(model) for model in loads),
         )
         child = pulumi.ResourceOptions(parent=self)

@@ -11,20 +11,24 @@ import pulumi_random as random
 from components.engines.engine import Mode
 from components.gateway.openwebui import PORT as WEB_PORT
 from components.gateway.openwebui import chat_container, chat_volume, chat_volume_claim
-from components.gateway.settings import Gateway, OpenWebUiSettings
+from components.gateway.settings import AmazonModel, Gateway, OpenWebUiSettings
 from components.gateway.versions import LITELLM
+from components.storage.object_store import PodIdentity
 from components.workload.application import Application, Server
 from components.workload.namespace import Namespace, Quota
 from components.workload.pod import labels
 from components.workload.spec import ConfigFiles, Container, Health, Peer, Placement, Pod, Scratch, SecretKey
 
 NAMESPACE = "gateway"
+LITELLM_ACCOUNT = "litellm"
+"""Also its service account."""
 PORT = 4000
 COOLDOWN_SECONDS = 60
 """For which a copy gets no requests when most of its answers within a minute were errors; else LiteLLM's 5."""
 KEYS = "gateway-keys"
 MASTER_KEY = "LITELLM_MASTER_KEY"
 WEB_KEY = "WEBUI_SECRET_KEY"
+DATABASE_URL = "DATABASE_URL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,18 @@ class Backend:
         return f"ENGINE_KEY_{self.engine.upper().replace('-', '_')}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a cloud has for the gateway of a cluster."""
+
+    database: pulumi.Input[str] | None = None
+    """URL of a PostgreSQL with its password, a secret; without one the gateway knows the master key alone."""
+    identity: PodIdentity | None = None
+    """Who its pods are to the cloud."""
+    peers: tuple[Peer, ...] = ()
+    """What its pods must reach for all this."""
+
+
 class GatewayService(pulumi.ComponentResource):
     """The gateway of one cluster.
 
@@ -74,10 +90,12 @@ class GatewayService(pulumi.ComponentResource):
         engine_peers: tuple[Peer, ...],
         quota: Quota,
         taints: tuple[str, ...] = (),
+        around: Surroundings | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("inference:gateway:GatewayService", name, None, opts)
-        self._name, self._settings, self._peers = name, settings, engine_peers
+        self._around = around or Surroundings()
+        self._name, self._settings, self._peers = name, settings, (*engine_peers, *self._around.peers)
         generations = {one.engine: one.key_generation for one in backends if one.key is not None}
         self._key_generations = ",".join(f"{engine}={number}" for engine, number in sorted(generations.items()))
         self._engine_keys = {one.key_variable: one.key for one in backends if one.key is not None}
@@ -94,7 +112,7 @@ class GatewayService(pulumi.ComponentResource):
         )
         self._child = parent.merge(pulumi.ResourceOptions(depends_on=[namespace]))
         self.master_key = self._keys(parent)
-        configuration = litellm_configuration(backends)
+        configuration = litellm_configuration(backends, settings.amazon)
         if chat:
             chat_volume_claim(f"{name}-chat-data", chat, namespace=NAMESPACE, opts=self._child)
         sidecar = chat is not None and chat.placement == "sidecar"
@@ -114,14 +132,20 @@ class GatewayService(pulumi.ComponentResource):
         kubernetes.core.v1.Secret(
             f"{self._name}-keys",
             metadata={"name": KEYS, "namespace": NAMESPACE},
-            string_data={MASTER_KEY: key, WEB_KEY: web.result, **self._engine_keys},
+            string_data={
+                MASTER_KEY: key,
+                WEB_KEY: web.result,
+                **({DATABASE_URL: self._around.database} if self._around.database is not None else {}),
+                **self._engine_keys,
+            },
             opts=self._child,
         )
         return key
 
     def _litellm(self, configuration: str, sidecar: OpenWebUiSettings | None) -> None:
+        identity = self._around.identity
         server = Server(
-            name="litellm",
+            name=LITELLM_ACCOUNT,
             part="gateway",
             pod=Pod(
                 containers=[self._litellm_container(), *([self._chat(sidecar, "127.0.0.1")] if sidecar else [])],
@@ -139,7 +163,8 @@ class GatewayService(pulumi.ComponentResource):
             replicas=self._settings.litellm.replicas,
             update="recreate" if sidecar else "surge",
             files={"config.yaml": configuration},
-            restart_on={"keys": self._key_generations},
+            restart_on={"keys": self._key_generations, **({"identity": identity.named} if identity else {})},
+            account=identity.annotations if identity else {},
         )
         Application(f"{self._name}-litellm", server, namespace=NAMESPACE, opts=self._child)
 
@@ -149,12 +174,17 @@ class GatewayService(pulumi.ComponentResource):
             image=LITELLM,
             args=("--config", "/config/config.yaml", "--port", str(PORT)),
             env={"HOME": "/tmp", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"},
-            secret_env={key: SecretKey(secret=KEYS, key=key) for key in (MASTER_KEY, *self._engine_keys)},
+            secret_env={key: SecretKey(secret=KEYS, key=key) for key in self._litellm_keys},
             ports={"http": PORT},
             mounts={"/config": "config", "/tmp": "scratch"},
             health=Health(path="/health/liveliness", ready_path="/health/readiness", port=PORT),
             resources=self._settings.litellm.resources,
         )
+
+    @property
+    def _litellm_keys(self) -> Sequence[str]:
+        database = [DATABASE_URL] if self._around.database is not None else []
+        return [MASTER_KEY, *database, *self._engine_keys]
 
     def _chat(self, chat: OpenWebUiSettings, gateway_host: str) -> Container:
         return chat_container(
@@ -186,9 +216,9 @@ def _named(ports: Mapping[str, int | None]) -> dict[str, int]:
     return {name: port for name, port in ports.items() if port}
 
 
-def litellm_configuration(backends: Sequence[Backend]) -> str:
+def litellm_configuration(backends: Sequence[Backend], amazon: Sequence[AmazonModel] = ()) -> str:
     """LiteLLM's configuration: each backend under its own name. JSON, which is YAML too."""
-    models = [
+    engines: list[Mapping[str, object]] = [
         {
             "model_name": backend.name,
             **({} if backend.mode == "chat" else {"model_info": {"mode": backend.mode}}),
@@ -202,5 +232,13 @@ def litellm_configuration(backends: Sequence[Backend]) -> str:
         }
         for backend in sorted(backends, key=lambda one: (one.name, one.engine))
     ]
+    outside: list[Mapping[str, object]] = [
+        {
+            "model_name": one.name,
+            **({} if one.mode == "chat" else {"model_info": {"mode": one.mode}}),
+            "litellm_params": dict(one.litellm),
+        }
+        for one in sorted(amazon, key=lambda one: one.name)
+    ]
     general = {"master_key": f"os.environ/{MASTER_KEY}"}
-    return json.dumps({"model_list": models, "general_settings": general}, indent=2)
+    return json.dumps({"model_list": [*engines, *outside], "general_settings": general}, indent=2)

@@ -106,7 +106,7 @@ def _karpenter(cluster: Cluster) -> Mapping[str, Any]:
         return {"settings": {"clusterName": cluster.name}}
     return {
         "settings": {"clusterName": known.cluster_name, "interruptionQueue": known.interruption_queue},
-        "serviceAccount": {"name": "karpenter", "annotations": {"eks.amazonaws.com/role-arn": known.role_arn}},
+        "serviceAccount": {"name": "karpenter", "annotations": known.annotations},
     }
 
 
@@ -124,6 +124,18 @@ PUBLISHED: Mapping[ThirdParty, Published] = {
         chart="argo-workflows",
         version=ARGO_WORKFLOWS,
         namespace="argo-workflows",
+        values={
+            # The whole definitions would be fetched from GitHub by a Job in the cluster.
+            "crds": {"full": False},
+            # Not a role in the namespace `default`: whoever runs workflows brings their rights.
+            "workflow": {"rbac": {"create": False}},
+            "executor": {
+                "resources": {
+                    "requests": {"cpu": "50m", "memory": "64Mi"},
+                    "limits": {"cpu": "500m", "memory": "512Mi"},
+                }
+            },
+        },
     ),
     "cert-manager": Published(
         repository="oci://quay.io/jetstack/charts",

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, StringConstraints, model_validator
 
 from components.accelerators import NodeAccelerator
+from components.aws.settings import ZoneLetter
 from components.node.keys import HostKey
 from components.node.versions import K3S_DOWNLOADS
 from components.section import PORT, LabelKey, Labels, Name, Quantity, Section, rule
@@ -91,19 +92,67 @@ class SimulatedHost(Capacity):
     """The node's name in Kubernetes."""
 
 
+InstanceType = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$"),
+    rule("an EC2 instance type", example="g5.xlarge"),
+]
+
+
 class NodeGroup(Capacity):
     """A group of like machines in a cloud."""
 
     name: Name
     """The group's name; its nodes are numbered behind it in a rehearsal."""
-    instance_type: Annotated[
-        str,
-        StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$"),
-        rule("an EC2 instance type", example="g5.xlarge"),
-    ]
+    instance_type: InstanceType
     """EC2 instance type; `cpu`, `memory` and `accelerator` say what it has."""
+    instance_types: tuple[InstanceType, ...] = Field(default=(), max_length=19, examples=[["g5.2xlarge"]])
+    """Further types with as much or more of all, taken where there is none of the first."""
     size: Annotated[PositiveInt, Field(le=1000)] = 1
     """Most nodes in the group; a rehearsal has all of them."""
+    min_size: Annotated[NonNegativeInt, Field(le=1000)] = 0
+    """Fewest nodes."""
+    desired_size: Annotated[NonNegativeInt, Field(le=1000)] | None = None
+    """Nodes there are, or to begin with where an autoscaler minds the group.
+
+    When not set: `size`; with an autoscaler, `minSize`, and one where there are no GPUs."""
+    zones: tuple[ZoneLetter, ...] = Field(default=(), max_length=3, examples=[["a", "b"]])
+    """Zones of the network to have nodes in; all of them when empty."""
+    buy: Literal["on-demand", "spot"] = "on-demand"
+    """Spot costs less, and Amazon takes it back at two minutes' notice."""
+    reservation: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^cr-[0-9a-f]{8,17}$"),
+            rule("a capacity reservation's ID", example="cr-0123456789abcdef0"),
+        ]
+        | None
+    ) = None
+    """Capacity that you have reserved, of one type in one zone."""
+    root_disk: Quantity | None = Field(default=None, examples=["300Gi"])
+    """Each node's disk, for images and models; when not set, 100Gi, with GPUs 200Gi, and the cluster's cache."""
+    release: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^1\.[0-9]{2}\.[0-9]{1,2}-20[0-9]{6}$"),
+            rule("a release of EKS's AMIs", example="1.35.6-20260714"),
+        ]
+        | None
+    ) = None
+    """Release of EKS's AMI, as https://github.com/awslabs/amazon-eks-ami/releases lists them; ours when not set."""
+
+    @model_validator(mode="after")
+    def _sizes_in_order(self) -> Self:
+        wanted = self.min_size if self.desired_size is None else self.desired_size
+        if not self.min_size <= wanted <= self.size:
+            raise ValueError("needs minSize <= desiredSize <= size")
+        return self
+
+    @model_validator(mode="after")
+    def _reserved_whole(self) -> Self:
+        if self.reservation and (self.buy == "spot" or self.instance_types or len(self.zones) != 1):
+            raise ValueError("with a reservation, buy is on-demand, there is one instance type and one of `zones`")
+        return self
 
 
 Url = Annotated[

@@ -52,6 +52,7 @@ class Minio(pulumi.ComponentResource):
         clients: tuple[str, ...],
         readers: Mapping[str, Collection[str]],
         writes: Collection[str],
+        owners: Mapping[str, Collection[str]] | None = None,
         quota: Quota,
         addresses: Sequence[str] = (),
         taints: tuple[str, ...] = (),
@@ -60,8 +61,8 @@ class Minio(pulumi.ComponentResource):
         """Make it.
 
         `clients` are the namespaces whose pods may connect, `readers` the prefixes that each engine reads, by its name,
-        `writes` those that the sync writes, `addresses` where it is reached from outside, and `taints` those that its
-        pods tolerate.
+        `writes` those that the sync writes, `owners` those that others have for themselves, `addresses` where it is
+        reached from outside, and `taints` those that its pods tolerate.
         """
         super().__init__("inference:storage:Minio", name, None, opts)
         self._name, self._settings = name, settings
@@ -81,6 +82,7 @@ class Minio(pulumi.ComponentResource):
         credentials = self._credentials(self._password("root-password"))
         server = self._server(clients, after=[credentials, self._volume(), *trust])
         users = {engine: self._key(provision.reader_user(engine)) for engine in readers}
+        users |= {name: self._key(provision.owner_user(name)) for name in owners or {}}
         writer = self._key(provision.WRITER) if writes else None
         address = Peer(port=PORT, namespace=NAMESPACE, labels=labels("minio", "store"))
         self.store = ObjectStore(
@@ -95,7 +97,7 @@ class Minio(pulumi.ComponentResource):
             ready=(
                 Provision(
                     f"{name}-provision",
-                    provision.wanted(settings, readers, writes),
+                    provision.wanted(settings, readers, writes, owners),
                     keys=[*users.values(), *([writer] if writer else [])],
                     generation=settings.generation,
                     server=address,

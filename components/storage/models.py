@@ -5,13 +5,24 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 
 from components.section import byte_count
 from components.storage import program, sources
 from components.storage.model import Model, Sources, SyncSettings
-from components.storage.object_store import AUTHORITY, ObjectStore, authority_config_maps, key_environment, key_secret
+from components.storage.object_store import (
+    AUTHORITY,
+    ObjectStore,
+    PodIdentity,
+    authority_config_maps,
+    key_environment,
+    key_secret,
+)
 from components.storage.versions import PROGRAM
+from components.workload.application import digest
+from components.workload.around import service_account
 from components.workload.claim import Directory, volume_claim
+from components.workload.fields import stated
 from components.workload.namespace import Namespace, Quota
 from components.workload.pod import labels
 from components.workload.secret import secret
@@ -19,6 +30,8 @@ from components.workload.spec import Claim, Container, Peer, Placement, Pod, Sec
 from components.workload.task import Task, TaskRun
 
 NAMESPACE = "models"
+ACCOUNT = "sync"
+"""The service account of all Jobs, where the store knows them by it."""
 WRITER_SECRET = "store-writer"
 METRICS = 9090
 REFUSED = 3
@@ -62,6 +75,8 @@ class Models(pulumi.ComponentResource):
             *authority_config_maps(f"{name}-{AUTHORITY}", store.authority, namespace=NAMESPACE, opts=self._child),
             *store.ready,
         ]
+        if store.writer_identity:
+            before.append(self._account(store.writer_identity))
         if store.writer:
             before.append(
                 key_secret(f"{name}-writer", WRITER_SECRET, store.writer, namespace=NAMESPACE, opts=self._child)
@@ -91,8 +106,9 @@ class Models(pulumi.ComponentResource):
                 volumes={**program.VOLUMES, **self._store.volumes(), **source},
                 placement=placement or self._placement,
             ),
-            egress=[self._store.peer, *self._peers(scheme)],
-            told={"source": model.source},
+            egress=[*self._store.peers, *self._peers(scheme)],
+            account=ACCOUNT if self._store.writer_identity else None,
+            told={"source": model.source, **self._identity()},
             retries=RETRIES,
             hopeless=REFUSED,
             seconds=PATIENCE + byte_count(model.size) // SLOWEST,
@@ -130,6 +146,19 @@ class Models(pulumi.ComponentResource):
     def _writer(self) -> Mapping[str, SecretKey]:
         return key_environment(WRITER_SECRET) if self._store.writer else {}
 
+    def _account(self, identity: PodIdentity) -> pulumi.Resource:
+        metadata: kubernetes.meta.v1.ObjectMetaArgsDict = {
+            "name": ACCOUNT,
+            "namespace": NAMESPACE,
+            "labels": labels(ACCOUNT, "job"),
+            "annotations": identity.annotations,
+        }
+        return service_account(f"{self._name}-{ACCOUNT}", stated(metadata), self._child)
+
+    def _identity(self) -> Mapping[str, str]:
+        identity = self._store.writer_identity
+        return {"identity": digest(identity.named)} if identity else {}
+
     def _purge(self, model: Model, before: Sequence[pulumi.Resource]) -> pulumi.Resource:
         container = Container(
             name="purge",
@@ -145,7 +174,9 @@ class Models(pulumi.ComponentResource):
         runs = Task(
             name=f"purge-{model.name}",
             pod=Pod(containers=[container], volumes=volumes, placement=self._placement),
-            egress=[self._store.peer],
+            egress=self._store.peers,
+            account=ACCOUNT if self._store.writer_identity else None,
+            told=self._identity(),
             retries=RETRIES,
             hopeless=REFUSED,
         )

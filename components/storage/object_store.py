@@ -1,12 +1,13 @@
 """An object store as engines and the sync see it: an S3 endpoint, a bucket, keys, and the way there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.storage.model import Model
+from components.workload.claim import Mounted
 from components.workload.secret import secret as workload_secret
 from components.workload.spec import ConfigFiles, Peer, SecretKey, Volume
 
@@ -26,6 +27,16 @@ class AccessKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PodIdentity:
+    """What a pod is to its cloud by its service account: it shows no key."""
+
+    named: str
+    """Who it is and how it comes to that: pods that are to be another begin anew."""
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    """Of the service account."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectStore:
     """Where models are kept."""
 
@@ -37,6 +48,12 @@ class ObjectStore:
     """By engine: each reads its own models. An engine that is not here has an identity of its pod's own."""
     writer: AccessKey | None = None
     """The sync's key; None where nobody gave one, or where its pod has an identity of its own."""
+    identities: Mapping[str, PodIdentity] = field(default_factory=dict[str, PodIdentity])
+    """By engine: who it is, where that takes no key."""
+    writer_identity: PodIdentity | None = None
+    """The same of the sync."""
+    identity_peers: Sequence[Peer] = ()
+    """Where pods with an identity get what shows it, beside the store's own port."""
     authority: pulumi.Input[str] | None = None
     """Certificate, in PEM, of who vouches for the endpoint's; None where everybody trusts that, or without TLS."""
     peer: Peer
@@ -47,6 +64,18 @@ class ObjectStore:
     """Whether a sync may write there."""
     room: int | None = None
     """Bytes that the models' bucket may hold, if it has a quota."""
+    files: Mounted | None = None
+    """A file system of the cloud for models, in the place of directories of nodes."""
+
+    @property
+    def mounted(self) -> bool:
+        """Whether its bucket is there as files, too."""
+        return self.files is not None and self.files.bucket
+
+    @property
+    def peers(self) -> Sequence[Peer]:
+        """What a pod that reads or writes must be allowed to reach."""
+        return (self.peer, *self.identity_peers)
 
     def uri(self, model: Model) -> str:
         """The model's home, for example `s3://inference-models/legal/legal-8b/0123…`."""
@@ -56,9 +85,12 @@ class ObjectStore:
         """Variables that AWS's SDKs and vLLM's streamer read (its docs/src/env-vars.md has them)."""
         endpoint = {"AWS_ENDPOINT_URL": self.endpoint} if self.endpoint else {}
         trust = {"AWS_CA_BUNDLE": f"{AUTHORITY_MOUNT}/{AUTHORITY_FILE}"} if self.authority is not None else {}
+        # Python's SDK reads this one alone. Without, it asks STS at the global address, where a closed VPC has no way.
+        sdk = {} if self.endpoint else {"AWS_DEFAULT_REGION": self.region, "AWS_STS_REGIONAL_ENDPOINTS": "regional"}
         return {
             **endpoint,
             **trust,
+            **sdk,
             "AWS_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING": "0",

@@ -17,6 +17,8 @@ _WRITE = (
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
 )
+_OWN = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+"""Old versions stay: what is deleted by mistake can be had back."""
 
 
 def reader(bucket: str, prefixes: Collection[str]) -> Document:
@@ -42,6 +44,15 @@ def writer(bucket: str, prefixes: Collection[str]) -> Document:
             ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"),
             [arn(bucket)],
         ),
+    )
+
+
+def owner(bucket: str, prefixes: Collection[str]) -> Document:
+    """Read, write, delete and list what is below the prefixes, and nothing else. Errors as of `reader`."""
+    return _document(
+        _objects(bucket, prefixes, _OWN),
+        _listing(bucket, prefixes),
+        _allow(("s3:GetBucketLocation",), [arn(bucket)]),
     )
 
 

@@ -41,12 +41,25 @@ def reader_user(engine: str) -> str:
     return f"inference-engine-{engine}"
 
 
-def wanted(store: MinioStore, readers: Mapping[str, Collection[str]], writes: Collection[str]) -> dict[str, str]:
+def owner_user(name: str) -> str:
+    """The user of somebody who has a part of the bucket."""
+    return f"inference-owner-{name}"
+
+
+def wanted(
+    store: MinioStore,
+    readers: Mapping[str, Collection[str]],
+    writes: Collection[str],
+    owners: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, str]:
     """What `provision.sh` reads, by file name.
 
-    `readers` are the prefixes that each engine reads, by its name; `writes` are those that the sync writes.
+    `readers` are the prefixes that each engine reads, by its name; `writes` are those that the sync writes, and
+    `owners` those that others have for themselves.
     """
     documents = {reader_user(engine): policies.reader(store.bucket, prefixes) for engine, prefixes in readers.items()}
+    for name, prefixes in (owners or {}).items():
+        documents[owner_user(name)] = policies.owner(store.bucket, prefixes)
     if writes:
         documents[WRITER] = policies.writer(store.bucket, writes)
     return {

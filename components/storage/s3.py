@@ -12,9 +12,23 @@ import pulumi_aws as aws
 from components.storage import policies
 from components.storage.object_store import ObjectStore
 from components.storage.settings import Bucket, Replica, S3Store
+from components.unmet import Unmet
 from components.workload.spec import Peer
 
 HTTPS_PORT = 443
+_BUCKET = "aws:s3/bucket:Bucket"
+UNMET = (
+    Unmet(
+        check="CKV2_AWS_62", type=_BUCKET, why="nobody waits for new objects: engines read what a sync has completed"
+    ),
+    Unmet(check="CKV_AWS_18", type=_BUCKET, why="CloudTrail records reads, where an account has its data events on"),
+    Unmet(check="CKV_AWS_144", type=_BUCKET, why="a replica is a setting, and has none itself"),
+    Unmet(
+        check="CKV_AWS_145",
+        type=_BUCKET,
+        why="S3's own key is opened by the right to read; one in KMS would be opened to every reader a second time",
+    ),
+)
 
 
 class S3Buckets(pulumi.ComponentResource):

@@ -47,6 +47,8 @@ class Server:
     """Text by path, in the ConfigMap `config_map` below `file_key(path)`; another one needs a restart."""
     restart_on: Mapping[str, str] = field(default_factory=dict[str, str])
     """Other content by name that needs a restart when it changes."""
+    account: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    """Annotations of its service account, by which a cloud knows it."""
     prepare_seconds: int = 0
     """What init containers may take before the server's own start, at most."""
 
@@ -68,7 +70,7 @@ class Application(pulumi.ComponentResource):
         self._name, self._server, self._namespace = name, server, namespace
         self._labels = labels(server.name, server.part)
         self._child = pulumi.ResourceOptions(parent=self)
-        account = service_account(name, self._metadata(), self._child)
+        account = service_account(name, self._metadata(server.account), self._child)
         policy = self._network_policy()
         if server.replicas > 1:
             disruption_budget(name, self._metadata(), self._labels, {"max_unavailable": 1}, self._child)
@@ -79,7 +81,9 @@ class Application(pulumi.ComponentResource):
             self._node_port_service()
         self.register_outputs({})
 
-    def _metadata(self, annotations: Mapping[str, str] | None = None) -> kubernetes.meta.v1.ObjectMetaArgsDict:
+    def _metadata(
+        self, annotations: Mapping[str, pulumi.Input[str]] | None = None
+    ) -> kubernetes.meta.v1.ObjectMetaArgsDict:
         fields: kubernetes.meta.v1.ObjectMetaArgsDict = {
             "name": self._server.name,
             "namespace": self._namespace,

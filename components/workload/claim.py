@@ -1,7 +1,7 @@
 """A volume that outlives its pods, and a destroy unless the user said otherwise."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -19,6 +19,18 @@ class Directory:
 
     node: str
     path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mounted:
+    """A file system of a cloud, as a PersistentVolume says of it."""
+
+    driver: str
+    """Its CSI driver."""
+    handle: pulumi.Input[str]
+    attributes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    bucket: bool = False
+    """Whether it shows the models' bucket, to be read alone; else it is empty, and pods may write to it."""
 
 
 def volume_claim(
@@ -129,6 +141,50 @@ def node_directory_claim(
         metadata={"name": claim, "namespace": namespace, "labels": labels},
         spec={
             "access_modes": shared,
+            "storage_class_name": NO_CLASS,
+            "resources": {"requests": {"storage": size}},
+            "volume_name": volume,
+        },
+        opts=opts.merge(pulumi.ResourceOptions(depends_on=[made])),
+    )
+
+
+def mounted_claim(
+    name: str,
+    claim: str,
+    mounted: Mounted,
+    *,
+    namespace: str,
+    labels: Mapping[str, str],
+    size: Quantity,
+    opts: pulumi.ResourceOptions,
+) -> kubernetes.core.v1.PersistentVolumeClaim:
+    """A claim on a file system that is there, for pods of any node; its driver does not ask how large it is."""
+    volume = f"{namespace}-{claim}"
+    modes = ["ReadOnlyMany" if mounted.bucket else "ReadWriteMany"]
+    made = kubernetes.core.v1.PersistentVolume(
+        name,
+        metadata={"name": volume, "labels": labels},
+        spec={
+            "access_modes": modes,
+            "capacity": {"storage": size},
+            "claim_ref": {"namespace": namespace, "name": claim},
+            "csi": {
+                "driver": mounted.driver,
+                "volume_handle": mounted.handle,
+                "volume_attributes": mounted.attributes,
+                "read_only": mounted.bucket,
+            },
+            "persistent_volume_reclaim_policy": "Retain",
+            "storage_class_name": NO_CLASS,
+        },
+        opts=opts,
+    )
+    return kubernetes.core.v1.PersistentVolumeClaim(
+        name,
+        metadata={"name": claim, "namespace": namespace, "labels": labels},
+        spec={
+            "access_modes": modes,
             "storage_class_name": NO_CLASS,
             "resources": {"requests": {"storage": size}},
             "volume_name": volume,

@@ -29,6 +29,8 @@ def _ports(peer: Peer) -> list[kubernetes.networking.v1.NetworkPolicyPortArgsDic
 
 
 def _selectors(peer: Peer) -> list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict]:
+    if peer.network:
+        return [{"ip_block": {"cidr": peer.network}}]
     if peer.namespace is None:
         return []
     selector: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {

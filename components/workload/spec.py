@@ -171,13 +171,15 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """One end of an allowed connection: pods in a namespace, or any address where `namespace` is None."""
+    """One end of an allowed connection: pods in a namespace, addresses of a network, or any address at all."""
 
     port: int | None
     """None for all of them, of any protocol."""
     namespace: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     protocol: Literal["TCP", "UDP"] = "TCP"
+    network: str | None = None
+    """Addresses in CIDR notation, where it is no pod."""
 
 
 Update = Literal["surge", "in-place", "recreate"]

@@ -25,6 +25,8 @@ class Task:
     retries: int = 10
     hopeless: int | None = None
     """Exit code that says that trying again cannot help."""
+    account: str | None = None
+    """Its service account, which somebody else makes; the namespace's default, which may do nothing, if not set."""
     seconds: int = 600
     """How long `up` waits for its end."""
 
@@ -70,6 +72,10 @@ class TaskRun(pulumi.ComponentResource):
 
 
 def _spec(task: Task, own: Mapping[str, str]) -> kubernetes.batch.v1.JobSpecArgsDict:
+    # Kept in place, a failed container would hide its log behind that of the next try.
+    pod = pod_spec(task.pod, restart="Never")
+    if task.account:
+        pod["service_account_name"] = task.account
     fields: kubernetes.batch.v1.JobSpecArgsDict = {
         "backoff_limit": task.retries,
         "pod_failure_policy": _give_up(task) if task.hopeless is not None else None,
@@ -77,8 +83,7 @@ def _spec(task: Task, own: Mapping[str, str]) -> kubernetes.batch.v1.JobSpecArgs
             "metadata": stated(
                 {"labels": own, "annotations": {f"inference/{what}": is_ for what, is_ in task.told.items()}}
             ),
-            # Kept in place, a failed container would hide its log behind that of the next try.
-            "spec": pod_spec(task.pod, restart="Never"),
+            "spec": pod,
         },
     }
     return stated(fields)

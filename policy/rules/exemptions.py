@@ -24,6 +24,11 @@ def _device_plugin(name: str, *rules: str, reason: str) -> Exemption:
     return Exemption(rules=rules, namespace="accelerators", kind="DaemonSet", name=name, reason=reason)
 
 
+def _karpenter(what: str, *, reason: str) -> Exemption:
+    kind, name = "aws:iam/rolePolicy:RolePolicy", f"*-karpenter-{what}"
+    return Exemption(rules=("narrow-iam-policies",), kind=kind, name=name, reason=reason)
+
+
 _SOCKETS = "meets the kubelet at a socket, in a directory of the host that belongs to root"
 
 EXEMPTIONS = (
@@ -34,7 +39,23 @@ EXEMPTIONS = (
         *("no-host-access", "no-root", "no-added-privileges"),
         reason=f"{_SOCKETS}; must look at MIG instances that are not its own, for which NVIDIA's chart adds SYS_ADMIN",
     ),
+    _karpenter(
+        "machines", reason="no machine has a name before it is rented: bound to the tags of its cluster instead"
+    ),
+    _karpenter("discovery", reason="prices and the list of instance profiles know no single resource"),
     _device_plugin("amd", "no-host-access", "no-root", reason=f"{_SOCKETS}; finds GPUs in the kernel's own files"),
+    Exemption(
+        rules=("data-is-kept",),
+        kind="aws:rds/instance:Instance",
+        name="*-database",
+        reason="cannot stay in a VPC that goes: a last snapshot stays, and it is protected until the settings say not",
+    ),
+    Exemption(
+        rules=("data-is-kept",),
+        kind="aws:efs/fileSystem:FileSystem",
+        name="*-files",
+        reason="has copies of models that are in the bucket, and nothing else",
+    ),
 )
 
 

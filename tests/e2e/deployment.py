@@ -4,8 +4,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class Deployment:
 
     state: Path
     stack: str = STACK
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the environment, beside those of this process."""
 
     @property
     def settings_file(self) -> Path:
@@ -35,7 +37,7 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         """Variables for the engine."""
-        here = {"INFERENCE_STATE": str(self.state)}
+        here = {"INFERENCE_STATE": str(self.state), **self.variables}
         previous = {name: os.environ.get(name) for name in here}
         os.environ.update(here)
         try:
@@ -128,6 +130,14 @@ class Deployment:
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in plain text."""
         return json.loads(self.pulumi("stack", "output", "--json", "--show-secrets").stdout)
+
+    def events(self, *arguments: str, check: bool = True) -> Sequence[Mapping[str, Any]]:
+        """Run a `pulumi` command; what the engine told of each resource it did something to, in order."""
+        log = self.state / "events.jsonl"
+        log.unlink(missing_ok=True)
+        self.pulumi(*arguments, "--event-log", str(log), check=check)
+        told = (json.loads(line) for line in log.read_text().splitlines())
+        return [event for event in told if {"resourcePreEvent", "resOutputsEvent"} & event.keys()]
 
     def api_server(self, cluster: str = "dev") -> ApiServer:
         """One of the stack's clusters."""

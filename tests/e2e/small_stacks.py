@@ -134,7 +134,7 @@ def _environment(directory: Path, permission: str) -> tuple[dict[str, str], froz
         pulumi = bring.ensure([catalogue.PULUMI], Network(), quiet=True)[0].path
     except ToolchainError as error:
         pytest.skip(f"no engine: {error}")
-    missing = [plugin for plugin in plugins.PLUGINS if not plugins.official(plugin, pulumi)]
+    missing = [plugin for plugin in plugins.EVERY if not plugins.official(plugin, pulumi)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INFERENCE_STATE", str(directory))
         standins.keep({plugin.program: plugin.standin for plugin in missing})
@@ -150,7 +150,7 @@ def _environment(directory: Path, permission: str) -> tuple[dict[str, str], froz
         "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
         "NO_COLOR": "1",
     }
-    return os.environ | ours, frozenset(p.name for p in plugins.PLUGINS if p not in missing)
+    return os.environ | ours, frozenset(p.name for p in plugins.EVERY if p not in missing)
 
 
 def lines(path: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, NoReturn, Protocol, cast
+from typing import Literal, NoReturn, Protocol, cast, runtime_checkable
 
 import grpc
 from google.protobuf import empty_pb2
@@ -44,6 +44,8 @@ class Call:
     preview: bool
     say: Callable[[str, Severity, bool], None]
     """Show the user a line; with True, only while the resource is being worked on."""
+    identity: str = ""
+    """The resource's ID, where it has one."""
 
     @property
     def type(self) -> str:
@@ -88,6 +90,15 @@ class Kind(Protocol):
         ...
 
 
+@runtime_checkable
+class Naming(Protocol):
+    """Beside a `Kind`: one that makes up names where the program gives none."""
+
+    def named(self, call: Call, old_inputs: Properties, inputs: Properties, seed: bytes) -> Properties:
+        """The inputs with their name; the old one, where there is an old resource that is to stay."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provider:
     """What the engine is served."""
@@ -97,6 +108,8 @@ class Provider:
     """By type token."""
     functions: Mapping[str, Callable[[Call, Properties], Properties]]
     """By token."""
+    configure: Callable[[Properties], None] = lambda _settings: None
+    """Take the provider's own settings, before anything else is asked; those that are objects are JSON."""
     stop: Callable[[], None] = lambda: None
     """End what is running; called from any thread, more than once."""
 
@@ -120,6 +133,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
     def Configure(self, request: provider_pb2.ConfigureRequest, context: _Context) -> provider_pb2.ConfigureResponse:
+        self._provider.configure(wire.plain(wire.received(request.args)))
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: _Context) -> empty_pb2.Empty:
@@ -128,8 +142,12 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: provider_pb2.CheckRequest, context: _Context) -> provider_pb2.CheckResponse:
         inputs = wire.received(request.news)
+        call = self._call(request.urn)
+        kind = self._kind(call, context)
         try:
-            checked = self._kind(self._call(request.urn), context).check(inputs)
+            checked = kind.check(inputs)
+            if isinstance(kind, Naming):
+                checked = kind.named(call, wire.received(request.olds), checked, request.randomSeed)
         except InvalidInputs as error:
             failures = [provider_pb2.CheckFailure(property=k, reason=v) for k, v in error.failures.items()]
             return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
@@ -156,7 +174,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=identity, properties=wire.sent(state))
 
     def Update(self, request: provider_pb2.UpdateRequest, context: _Context) -> provider_pb2.UpdateResponse:
-        call = self._call(request.urn, request.preview)
+        call = self._call(request.urn, request.preview, request.id)
         state, inputs = wire.received(request.olds), wire.received(request.news)
         try:
             return provider_pb2.UpdateResponse(
@@ -166,7 +184,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: _Context) -> empty_pb2.Empty:
-        call = self._call(request.urn)
+        call = self._call(request.urn, identity=request.id)
         try:
             self._kind(call, context).delete(call, wire.received(request.properties))
         except ProviderError as error:
@@ -199,7 +217,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the stand-in has no {call.type}; the official provider does")
         return kind
 
-    def _call(self, urn: str, preview: bool = False) -> Call:
+    def _call(self, urn: str, preview: bool = False, identity: str = "") -> Call:
         severities = {"info": engine_pb2.INFO, "warning": engine_pb2.WARNING, "error": engine_pb2.ERROR}
 
         def say(text: str, severity: Severity, fleeting: bool) -> None:
@@ -207,7 +225,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
             with contextlib.suppress(grpc.RpcError):  # the engine is leaving: nobody reads any more
                 self._log(message)
 
-        return Call(urn=urn, preview=preview, say=say)
+        return Call(urn=urn, preview=preview, say=say, identity=identity)
 
 
 def serve(name: str, provider: Provider) -> NoReturn:

@@ -21,6 +21,8 @@ from pulumi.runtime.proto import source_pb2
 
 from tests.unit.definitions import small_definitions
 
+from tests.unit.amazon import outputs
+
 REPOSITORY = Path(__file__).parents[2]
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key that marks a wrapped secret in Pulumi's wire format."""
@@ -41,6 +43,8 @@ class Registration:
     provider: str
     dependencies: tuple[str, ...]
     """URNs of what must exist first."""
+    property_dependencies: Mapping[str, tuple[str, ...]]
+    """By input, URNs of what its value comes from."""
     custom: bool
     protected: bool
     """Refuses to be deleted."""
@@ -136,7 +140,8 @@ class _Mocks(mocks.Mocks):
         made_up = {name: _wrapped(f"{RANDOM}-{args.name}-{name}") for name in ("result", "bcryptHash", "stdout")}
         if args.name.endswith("-access"):
             made_up["stdout"] = _wrapped(_access(args.name))
-        return f"{args.name}-id", {**cast(dict[Any, Any], args.inputs), **made_up}
+        inputs = cast(dict[Any, Any], args.inputs)
+        return f"{args.name}-id", {**inputs, **made_up, **outputs(args.typ, args.name, inputs)}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
         raise AssertionError(f"the program calls {args.token}, but settings are all it may read")
@@ -157,6 +162,9 @@ class _Monitor(mocks.MockMonitor):
                     parent=request.parent,
                     provider=request.provider,
                     dependencies=tuple(request.dependencies),
+                    property_dependencies={
+                        key: tuple(value.urns) for key, value in request.propertyDependencies.items()
+                    },
                     custom=request.custom,
                     protected=request.protect,
                     retained=request.retainOnDelete,

@@ -88,7 +88,7 @@ def machines(draw: st.DrawFn, sort: str, number: int) -> list[dict[str, Any]]:
     """One cluster's machines; `number` is the cluster's, so that no two hosts share an address."""
     found: list[dict[str, Any]] = []
     for index, name in enumerate(draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))):
-        kind = draw(st.sampled_from(["cuda", "rocm", "cpu"]))
+        kind = draw(st.sampled_from(["cuda", "cpu"] if sort == "nodeGroups" else ["cuda", "rocm", "cpu"]))
         machine: dict[str, Any] = {
             "name": name,
             "arch": "amd64" if kind == "rocm" else draw(st.sampled_from(["amd64", "arm64"])),

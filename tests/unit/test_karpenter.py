@@ -20,7 +20,11 @@ ROLE = "arn:aws:iam::123456789012:role/inference-karpenter"
 
 def test_it_is_told_the_queue_and_the_role_of_its_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     def program() -> None:
-        known = Karpenter(cluster_name="inference", interruption_queue=pulumi.Output.from_input(QUEUE), role_arn=ROLE)
+        known = Karpenter(
+            cluster_name="inference",
+            interruption_queue=pulumi.Output.from_input(QUEUE),
+            annotations={"eks.amazonaws.com/role-arn": ROLE},
+        )
         cluster = Cluster(
             settings=ClusterSettings(name="main"),
             provider=kubernetes.Provider("main"),

@@ -21,6 +21,7 @@ from tests.unit.recording import REPOSITORY, Recording, record, stack_settings
 GITOPS: Mapping[str, Any] = {
     "delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"},
     "argocd": {},
+    "aws": {"account": "123456789012"},
 }
 STACKS = ["dev", "onprem", "eks"]
 DIGESTS = Path(__file__).with_name("rendered.sha256")
@@ -40,7 +41,7 @@ def through_git(stack: str) -> Recording:
 
 @pytest.fixture(scope="module")
 def direct(stack: str) -> Recording:
-    return on_paper(stack)
+    return on_paper(stack, aws=GITOPS["aws"])
 
 
 def on_paper(stack: str, **settings: Any) -> Recording:

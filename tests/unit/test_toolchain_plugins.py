@@ -96,7 +96,18 @@ def test_stand_ins_are_refused_for_any_target_but_dev_with_what_to_install(
 
 def test_tests_may_use_stand_ins_for_any_target(machine: Machine) -> None:
     assert environment(stack="eks", tests=True)["INFERENCE_STANDINS"] == "tests"
-    assert launchers(machine) == PROGRAMS
+    assert launchers(machine) == PROGRAMS | {plugins.AWS.program}
+
+
+def test_only_the_target_eks_asks_for_the_provider_of_aws_and_not_for_its_rehearsal(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment(stack="dev")
+    environment(stack="eks", rehearsal=True)
+    assert not [url for url in machine.server.asked if "pulumi-aws" in url]
+
+    assert machine.run("env", "--stack", "eks") == 3
+    assert f"pulumi plugin install resource aws {plugins.AWS.version}" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("machine")
@@ -105,7 +116,7 @@ def test_a_rehearsal_of_any_target_may_use_stand_ins() -> None:
 
 
 def test_official_plugins_on_path_win(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in PROGRAMS:
+    for name in (*PROGRAMS, plugins.AWS.program):
         put_program(machine.bin / name, "official")
 
     variables = environment(stack="eks")

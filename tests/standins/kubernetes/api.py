@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import ssl
+import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -58,6 +59,7 @@ class Api:
     def __init__(self, kubeconfig: str, context: str | None = None) -> None:
         """`kubeconfig` is its text or a path. ValueError where it does not name a server."""
         cluster, user = _chosen(_document(kubeconfig), context)
+        user = _asked(user["exec"]) if "exec" in user else user
         self.server: str = cluster["server"].rstrip("/")
         self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
         self._pool = urllib3.PoolManager(
@@ -161,6 +163,22 @@ def _chosen(document: Object, context: str | None) -> tuple[Object, Object]:
 
     wanted = named("context", context or document.get("current-context") or "")
     return named("cluster", wanted["cluster"]), named("user", wanted["user"]) or {}
+
+
+def _asked(how: Object) -> Object:
+    """A user's credentials as the program that the kubeconfig names prints them."""
+    listed, arguments = cast("list[Object]", how.get("env") or []), cast("list[str]", how.get("args") or [])
+    variables: dict[str, str] = {one["name"]: one["value"] for one in listed}
+    command: list[str] = [how["command"], *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
+    if done.returncode:
+        raise ValueError(f"{' '.join(command)}: {done.stderr.strip()}")
+    status = json.loads(done.stdout)["status"]
+    parts = {"client-certificate-data": "clientCertificateData", "client-key-data": "clientKeyData"}
+    pem = {
+        ours: base64.b64encode(status[theirs].encode()).decode() for ours, theirs in parts.items() if theirs in status
+    }
+    return pem | ({"token": status["token"]} if "token" in status else {})
 
 
 def _tls(cluster: Object, user: Object) -> ssl.SSLContext:

@@ -9,6 +9,8 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from components.aws.network import Network
+from components.aws.settings import NetworkSettings
 from components.gitops.charts import PUBLISHED
 from components.storage.s3 import S3Buckets
 from components.storage.settings import S3Store
@@ -20,6 +22,7 @@ from policy.rules.rule import ResourceRule
 from policy.rules.settings import PolicySettings
 from tests.unit.argocd import argocd
 from tests.unit.distributed_stack import distributed_settings
+from tests.unit.eks_stack import eks_of, made
 from tests.unit.kserve_stack import kserve_settings
 from tests.unit.policy.samples import settings as read
 from tests.unit.ray_stack import SECRETS, ray_settings
@@ -27,7 +30,11 @@ from tests.unit.recording import Recording, Registration, record, recorded, stac
 from toolchain import checksums, images
 
 SMALL = {"ray-serve": ray_settings, "kserve": kserve_settings, "vllm-distributed": distributed_settings}
-GITOPS = {"delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"}, "argocd": {}}
+GITOPS = {
+    "delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"},
+    "argocd": {},
+    "aws": {"account": "123456789012"},
+}
 
 
 def of(recording: Recording) -> list[Resource]:
@@ -63,7 +70,7 @@ def violations(resources: list[Resource], settings: PolicySettings) -> list[str]
     return found
 
 
-@pytest.mark.parametrize("given", ["dev", "dev, rehearsed", "onprem", "onprem, rehearsed", "eks, rehearsed"])
+@pytest.mark.parametrize("given", ["dev", "dev, rehearsed", "onprem", "onprem, rehearsed", "eks", "eks, rehearsed"])
 def test_no_stack_has_anything_that_a_rule_forbids(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stack, _, rehearsed = given.partition(", ")
     settings = stack_settings(stack) | ({"rehearsal": True} if rehearsed else {})
@@ -71,6 +78,18 @@ def test_no_stack_has_anything_that_a_rule_forbids(given: str, monkeypatch: pyte
     recording = record(settings, stack=stack, monkeypatch=monkeypatch, secrets=secrets)
     assert len(recording.resources) > 100
     assert violations(of(recording), read(**settings)) == []
+
+
+@pytest.mark.parametrize("autoscaler", ["cluster-autoscaler", "karpenter"])
+@pytest.mark.parametrize("identity", ["irsa", "pod-identity"])
+def test_no_way_to_add_nodes_at_amazon_has_anything_that_a_rule_forbids(
+    autoscaler: str, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(settings: dict[str, Any]) -> None:
+        eks_of(settings)["autoscaler"] = autoscaler
+        settings["aws"]["identity"] = identity
+
+    assert violations(of(made(monkeypatch, change)), read(**stack_settings("eks"))) == []
 
 
 @pytest.mark.parametrize("stack", ["dev", "onprem", "eks"])
@@ -146,6 +165,16 @@ def test_no_bucket_at_amazon_has_anything_that_a_rule_forbids(monkeypatch: pytes
 
     recording = recorded(program, monkeypatch=monkeypatch)
     assert violations(of(recording), read(target="eks", store=store)) == []
+
+
+def test_no_network_at_amazon_has_anything_that_a_rule_forbids(monkeypatch: pytest.MonkeyPatch) -> None:
+    def program() -> None:
+        opts = pulumi.ResourceOptions(provider=aws.Provider("aws"))
+        network = NetworkSettings(endpoints=("s3", "ecr", "sts"))
+        Network("network", network, region="eu-central-1", clusters=["home"], opts=opts)
+
+    recording = recorded(program, monkeypatch=monkeypatch)
+    assert violations(of(recording), read(target="eks")) == []
 
 
 def test_every_exemption_names_rules_that_there_are_and_a_reason() -> None:
