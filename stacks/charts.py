@@ -1,6 +1,7 @@
 """Charts of others in a cluster, as its Argo CD applies them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 

@@ -19,9 +19,8 @@ from pulumi.runtime import mocks, rpc, set_all_config, set_mocks
 from pulumi.runtime import settings as settings_of_runtime
 from pulumi.runtime.proto import source_pb2
 
-from tests.unit.definitions import small_definitions
-
 from tests.unit.amazon import outputs
+from tests.unit.definitions import small_definitions
 
 REPOSITORY = Path(__file__).parents[2]
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
