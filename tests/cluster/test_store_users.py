@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 
-from components.storage.provision import WRITER, reader_user, wanted
+from components.storage.provision import WRITER, owner_user, reader_user, wanted
 from components.storage.settings import MinioStore
 from components.storage.sync.bucket import code
 from tests.minio import Minio, running
@@ -103,6 +103,24 @@ def test_nobody_but_the_administrator_touches_a_bucket(store: Minio, user: str) 
     assert refusal(client.delete_bucket_lifecycle, Bucket=BUCKET) == "AccessDenied"
     assert refusal(client.put_bucket_policy, Bucket=BUCKET, Policy="{}") == "AccessDenied"
     assert refusal(client.put_bucket_versioning, Bucket=BUCKET, VersioningConfiguration=suspended) == "AccessDenied"
+
+
+def test_who_has_a_part_of_the_bucket_does_what_it_wants_there_and_nothing_elsewhere(store: Minio) -> None:
+    store.provision(wanted(STORE, READERS, WRITES, {"workflows": ["workflows"]}))
+    client = store.user(owner_user("workflows"))
+    client.put_object(Bucket=BUCKET, Key="workflows/results/x", Body=b"{}")
+    assert client.get_object(Bucket=BUCKET, Key="workflows/results/x")["Body"].read() == b"{}"
+    assert listed(client, "workflows/") == ["workflows/results/x"]
+    for request in (client.get_object, client.delete_object):
+        assert refusal(request, Bucket=BUCKET, Key="legal/a/1/config.json") == "AccessDenied"
+    assert refusal(client.put_object, Bucket=BUCKET, Key="workflows-of-others/x", Body=b"") == "AccessDenied"
+    assert refusal(client.list_objects_v2, Bucket=BUCKET, Prefix="legal/a/") == "AccessDenied"
+    assert (
+        refusal(store.user(reader_user("legal")).get_object, Bucket=BUCKET, Key="workflows/results/x") == "AccessDenied"
+    )
+    client.delete_object(Bucket=BUCKET, Key="workflows/results/x")
+    store.provision(wanted(STORE, READERS, WRITES))
+    assert refusal(client.get_object, Bucket=BUCKET, Key="workflows/results/x") == "InvalidAccessKeyId"
 
 
 def test_a_user_that_is_not_wanted_any_more_is_let_in_no_longer(store: Minio) -> None:

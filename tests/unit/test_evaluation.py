@@ -8,14 +8,16 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from components.workflows import evaluation
-from tests.unit.aws_identities import WORKFLOWS, eks_settings
+from tests.unit.aws_identities import WORKFLOWS, eks_settings, roles
 from tests.unit.manifests import manifests
 from tests.unit.mistakes import Change, put, told
+from tests.unit.policy.samples import settings as read
+from tests.unit.policy.test_stacks import of, violations
 from tests.unit.recording import Recording, record, stack_settings
 
 ASK = Path(evaluation.__file__).parent / "scripts" / "ask.py"
@@ -185,6 +187,16 @@ def test_a_stack_that_asks_for_none_has_nothing_of_them(monkeypatch: pytest.Monk
     found = amazon(monkeypatch, workflows=None)
     assert not [name for name in found if "workflows" in (name[0], name[2])]
     assert "workflows" not in let_in(found, "inference", "judge")
+
+
+@pytest.mark.parametrize("identity", ["irsa", "pod-identity"])
+def test_neither_workflows_nor_roles_have_anything_that_a_rule_forbids(
+    monkeypatch: pytest.MonkeyPatch, identity: Literal["irsa", "pod-identity"]
+) -> None:
+    settings = eks_settings(rendering=True)
+    recording = record(settings, stack="eks", monkeypatch=monkeypatch)
+    assert violations(of(recording), read(**settings)) == []
+    assert violations(of(roles(monkeypatch, identity)[0]), read(**settings)) == []
 
 
 def workflows(**changed: Any) -> Change:

@@ -4,16 +4,16 @@
 #   WANTED/BUCKET.lifecycle    its lifecycle rules as JSON; none when there is no such file
 #   WANTED/USER.policy         what a user may do, as JSON
 #   KEYS/USER                  the user's secret key
-# Needs MC_HOST_store (administrator's URL) in the environment. Users and policies called inference-engine-* and
-# inference-sync are ours, and go when they are not wanted; buckets stay, but for those that say purge, which go with
-# all that is in them. Uses only what MinIO's image has: no grep.
+# Needs MC_HOST_store (administrator's URL) in the environment. Users and policies called inference-engine-*,
+# inference-owner-* and inference-sync are ours, and go when they are not wanted; buckets stay, but for those that say
+# purge, which go with all that is in them. Uses only what MinIO's image has: no grep.
 set -eu
 wanted=$1
 keys=$2
 
 ours() {
     case $1 in
-        inference-engine-* | inference-sync) return 0 ;;
+        inference-engine-* | inference-owner-* | inference-sync) return 0 ;;
         *) return 1 ;;
     esac
 }
