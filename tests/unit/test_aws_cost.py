@@ -76,7 +76,9 @@ def test_own_prices_go_before_the_list() -> None:
 
 def test_a_network_that_is_there_already_costs_nothing_more() -> None:
     subnets = {"a": "subnet-0123456789abcdef0", "b": "subnet-0123456789abcdef1"}
-    text = of({"network": {"existing": {"vpc": "vpc-0123456789abcdef0", "privateSubnets": subnets}}}, NODES)
+    existing = {"vpc": "vpc-0123456789abcdef0", "cidr": "10.0.0.0/16", "privateSubnets": subnets}
+
+    text = of({"network": {"existing": existing}}, NODES)
 
     assert "NAT" not in text
 
