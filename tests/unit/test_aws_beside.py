@@ -157,9 +157,10 @@ def test_parliament_and_cloudsplaining_find_nothing_in_what_stands_beside_may_do
     for name, said in ours:
         seen = PolicyDocument(dict(said))
         assert reasoned(name, findings(said)) == []
-        assert reasoned(name, [*seen.allows_privilege_escalation, *seen.service_wildcard]) == []
-        assert reasoned(name, ["DATA"] if seen.allows_data_exfiltration_actions else []) == []
-        assert reasoned(name, ["INFRASTRUCTURE_MODIFICATION"] if seen.infrastructure_modification else []) == []
+        assert not seen.allows_privilege_escalation
+        assert not seen.service_wildcard
+        assert not seen.allows_data_exfiltration_actions
+        assert not seen.infrastructure_modification
 
 
 @pytest.mark.parametrize(
