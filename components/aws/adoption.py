@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import yaml
-from botocore.exceptions import ClientError, WaiterError
-from botocore.session import Session
+from botocore.exceptions import ClientError, WaiterError  # pyright: ignore[reportMissingTypeStubs]
+from botocore.session import Session  # pyright: ignore[reportMissingTypeStubs]
 
 from components.aws.settings import Aws
 
@@ -83,9 +83,9 @@ def settled(deployment: State, identify: Callable[[State], str | None]) -> Settl
     """Take what was being made for made, wherever `identify` has an ID for it."""
     taken: dict[str, str] = {}
     unknown: list[str] = []
-    resources, pending = list(deployment.get("resources") or []), list[State]()
-    for operation in deployment.get("pending_operations") or []:
-        resource = operation["resource"]
+    resources, pending = _listed(deployment, "resources"), list[State]()
+    for operation in _listed(deployment, "pending_operations"):
+        resource: State = operation["resource"]
         identity = identify(resource) if _is_ours(operation) else None
         if identity:
             taken[_name(resource)] = identity
@@ -144,12 +144,10 @@ def main() -> int:
     stack: str = parser.parse_args().stack
     document = json.loads(_pulumi("export", "--stack", stack))
     deployment: State = document["deployment"]
-    if not any(_is_ours(one) for one in deployment.get("pending_operations") or []):
+    if not any(_is_ours(one) for one in _listed(deployment, "pending_operations")):
         return 0
-    clients, known = (
-        _clients(stack.rpartition("/")[2]),
-        {one.get("id", "") for one in deployment.get("resources") or []},
-    )
+    clients = _clients(stack.rpartition("/")[2])
+    known = {str(one.get("id")) for one in _listed(deployment, "resources")}
 
     def identify(resource: State) -> str | None:
         identity = named(resource) or tagged(resource, stack.rpartition("/")[2], clients, known)
@@ -173,6 +171,10 @@ def _told(done: Settled) -> Iterator[str]:
         yield f"{name}: was being made when the last update ended; taken into the state as {identity}"
     for name in done.unknown:
         yield f"{name}: was being made when the last update ended; not found by name or tags. If it is there, delete it"
+
+
+def _listed(deployment: State, what: str) -> list[State]:
+    return list(cast("list[State] | None", deployment.get(what)) or [])
 
 
 def _is_ours(operation: State) -> bool:

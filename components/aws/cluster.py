@@ -69,7 +69,7 @@ class EksCluster(pulumi.ComponentResource):
         before, nodes, after, applications = self._machines(name, settings, made, aws, network)
         self.nodes = Nodes(
             federation=self.federation,
-            security_group=made.vpc_config.apply(lambda found: found.cluster_security_group_id),
+            security_group=made.vpc_config.apply(lambda found: found.cluster_security_group_id or ""),
             role=nodes.role.role,
             autoscaling_groups=nodes.autoscaling_groups,
             ready=(nodes,),

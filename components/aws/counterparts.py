@@ -139,11 +139,12 @@ class Database(Section):
         rule("a class of RDS instances", example="db.t4g.small"),
     ] = "db.t4g.small"
     """Its machine."""
-    version: Annotated[
-        str | None,
-        StringConstraints(pattern=r"^[0-9]{2}(\.[0-9]{1,2})?$"),
-        rule("a version of PostgreSQL", example="17"),
-    ] = None
+    version: (
+        Annotated[
+            str, StringConstraints(pattern=r"^[0-9]{2}(\.[0-9]{1,2})?$"), rule("a version of PostgreSQL", example="17")
+        ]
+        | None
+    ) = None
     """Of PostgreSQL; Amazon's choice when it is made, if not set."""
     size: Annotated[int, Field(ge=20, le=65536)] = 20
     """GB of gp3; four times as much are added as they are needed."""

@@ -146,6 +146,15 @@ AddOnVersion = Annotated[
 ]
 
 
+def _not_everybody(text: str) -> str:
+    if IPv4Network(text).prefixlen == 0:
+        raise ValueError("is everybody: name the networks of those who administer the cluster, or none")
+    return text
+
+
+PublicCidr = Annotated[Cidr, AfterValidator(_not_everybody)]
+
+
 class Eks(Section):
     """One Kubernetes cluster at Amazon."""
 
@@ -155,7 +164,7 @@ class Eks(Section):
     """Minor version of Kubernetes; one that Amazon supports without extra charge."""
     extended_support: bool = False
     """Stay on a version past its standard support, at Amazon's extra charge; else Amazon upgrades the cluster then."""
-    public_access: tuple[Cidr, ...] = ()
+    public_access: tuple[PublicCidr, ...] = ()
     """Networks from which the API server answers at its public address; nowhere but in the VPC when empty."""
     administrators: tuple[Principal, ...] = ()
     """ARNs of IAM roles or users who may do everything in the cluster, beside whoever makes it (not listed here)."""

@@ -9,7 +9,7 @@ from components.aws.leftovers import Phase
 
 _PYTHON = '"$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)"'
 """That of the clone which destroys: it need not be the one that made."""
-_WAIT = 300
+_WAIT = '"${INFERENCE_LEFTOVERS_WAIT:-300}"'
 """Seconds that controllers, and AWS itself, have to clean up after what was deleted."""
 
 

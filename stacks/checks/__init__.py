@@ -65,6 +65,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     store.has_each_bucket_once,
     store.has_versions_to_copy,
     delivery.has_argo_cd,
+    delivery.knows_the_account_of_roles,
     delivery.charts_have_argo_cd,
     delivery.third_party_charts_are_whole,
     delivery.argo_cd_is_in_a_cluster,

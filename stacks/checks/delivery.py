@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from components.engines.chart import Chart
 from components.gitops.charts import ThirdPartyChart
+from components.storage.settings import S3Store
 from stacks.drafts import Draft, names, readable
 from stacks.problems import Problem, there_are
 
@@ -14,6 +15,16 @@ def has_argo_cd(draft: Draft) -> Iterator[Problem]:
     if delivery and delivery.through_git and draft.delivery.knows("mode") and not draft.has_argocd:
         message = "is gitops, and nothing would read the repository: add inference:argocd, which may be empty ({})"
         yield Problem(place=("delivery", "mode"), message=message)
+
+
+def knows_the_account_of_roles(draft: Draft) -> Iterator[Problem]:
+    """ARNs of roles are written into Git, before there is an account at hand to ask."""
+    delivery, aws = draft.delivery.value, draft.aws.value
+    through_git = delivery and delivery.through_git and draft.delivery.knows("mode")
+    by_annotation = aws and aws.identity == "irsa" and draft.aws.knows("identity", "account")
+    if through_git and isinstance(draft.store.value, S3Store) and by_annotation and aws and not aws.account:
+        message = "is missing: service accounts in Git name roles with it, for example 123456789012"
+        yield Problem(place=("aws", "account"), message=message)
 
 
 def charts_have_argo_cd(draft: Draft) -> Iterator[Problem]:

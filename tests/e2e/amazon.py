@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar, cast
 
-import boto3
+import boto3  # pyright: ignore[reportMissingTypeStubs]
 from moto.server import ThreadedMotoServer
 
 from tests.api_server import ApiServer
@@ -108,6 +108,7 @@ def amazon(state: Path, stack: str = "eks", **variables: str) -> Generator[Amazo
             HOME: str(state / "account"),
             CONTROL_PLANES: "1",
             "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
+            "INFERENCE_LEFTOVERS_WAIT": "1",  # second: nobody here cleans up
             "AWS_ENDPOINT_URL": moto,
             "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API": ends.enter_context(_tagging(account)),
             "AWS_ACCESS_KEY_ID": "somebody",

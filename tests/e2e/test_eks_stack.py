@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.elbv2.models import elbv2_backends
 
 from tests.e2e.amazon import REGION, Amazon, amazon
@@ -26,6 +25,7 @@ from toolchain.download import Network
 
 CLUSTER = "eks-eks"
 """The cluster's name at EKS: the stack's, and its own."""
+MOTOS_ACCOUNT = "123456789012"
 OURS = ("inference", "gateway")
 SMALL = {
     "target": "eks",
@@ -234,7 +234,7 @@ def left_behind(stood: Amazon) -> str:
     arn = made["LoadBalancers"][0]["LoadBalancerArn"]
     # In the stack's own VPC, of which moto knows nothing.
     (vpc,) = stood.account.things("aws:ec2/vpc:Vpc")
-    elbv2_backends[ACCOUNT_ID][REGION].load_balancers[arn].vpc_id = vpc.identity
+    elbv2_backends[MOTOS_ACCOUNT][REGION].load_balancers[arn].vpc_id = vpc.identity
     return arn
 
 

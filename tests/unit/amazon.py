@@ -42,7 +42,7 @@ def outputs(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         case "aws:grafana/workspace:Workspace":
             known |= {"endpoint": f"{name}.grafana-workspace.us-east-1.amazonaws.com"}
         case "aws:rds/instance:Instance":
-            known |= {"endpoint": f"{inputs['identifier']}.example.us-east-1.rds.amazonaws.com:5432"}
+            known |= {"endpoint": f"{inputs.get('identifier', name)}.example.us-east-1.rds.amazonaws.com:5432"}
         case "aws:kms/key:Key":
             known |= {"keyId": "01234567-89ab-cdef-0123-456789abcdef"}
         case "aws:lb/loadBalancer:LoadBalancer":

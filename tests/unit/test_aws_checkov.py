@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -13,15 +13,9 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_random as random
 import pytest
 
 import components.aws
-from components.aws.beside import Counterparts
-from components.aws.federation import Federation
-from components.aws.nodes import Nodes
-from components.aws.settings import Aws
-from components.gateway.settings import Gateway
 from components.unmet import Unmet
 from tests.unit.eks_stack import eks_of, made
 from tests.unit.recording import REPOSITORY, Recording, Registration, recorded
@@ -58,7 +52,6 @@ EVERYTHING: dict[str, Any] = {
         "zone": "Z0123456789ABCDEFGHIJ",
     },
     "database": {},
-    "files": {"kind": "efs"},
 }
 """Settings of an account that ask for whatever there is."""
 UNCHECKED = {
@@ -71,6 +64,7 @@ UNCHECKED = {
     "aws_eks_access_entry",
     "aws_eks_access_policy_association",
     "aws_eks_addon",
+    "aws_eks_pod_identity_association",
     "aws_fsx_data_repository_association",
     "aws_iam_instance_profile",
     "aws_iam_openid_connect_provider",
@@ -89,63 +83,40 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> Recording:
 
 
 def everything(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """The stack with more of everything."""
+    """The stack with whatever there is."""
 
     def change(settings: dict[str, Any]) -> None:
-        settings["aws"] = EVERYTHING
-        settings["gateway"]["litellm"]["nodePort"] = 30400
-        settings["clusters"][0]["cache"] = {"size": "500Gi"}
-        settings["store"]["replica"] = {"bucket": "spare", "region": "eu-west-1"}
-        eks_of(settings).update(autoscaler="karpenter", administrators=[f"arn:aws:iam::{ACCOUNT}:role/platform"])
+        _ask_for_everything(settings, entrance="application", files="efs")
 
     return made(monkeypatch, change)
 
 
-def counterparts(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """What Amazon has in the place of our own parts, of one kind and of the other."""
+def others(monkeypatch: pytest.MonkeyPatch) -> Recording:
+    """The same of other kinds, where there are several."""
 
-    def program() -> None:
-        _counterparts("one", entrance="application", files="efs")
-        _counterparts("other", entrance="network", files="lustre")
+    def change(settings: dict[str, Any]) -> None:
+        _ask_for_everything(settings, entrance="network", files="lustre")
+        settings["aws"]["identity"] = "pod-identity"
+        eks_of(settings)["autoscaler"] = "karpenter"
 
-    return recorded(program, monkeypatch=monkeypatch)
+    return made(monkeypatch, change)
 
 
-def _counterparts(name: str, *, entrance: str, files: str) -> None:
+def _ask_for_everything(settings: dict[str, Any], *, entrance: str, files: str) -> None:
     kinds = {"entrance": {**EVERYTHING["entrance"], "kind": entrance}, "files": {"kind": files}}
-    zones = [f"{REGION}{letter}" for letter in "ab"]
-    pods = Federation(how="irsa", cluster=name, account=ACCOUNT, provider_arn="arn:provider", issuer="issuer")
-    nodes = Nodes(federation=pods, security_group="sg-nodes", role="nodes", autoscaling_groups={"cpu": "asg-cpu"})
-    Counterparts(
-        f"beside-{name}",
-        Aws.model_validate({**EVERYTHING, **kinds}),
-        Gateway.model_validate({"litellm": {"nodePort": 30400}}),
-        network=Subnets(
-            vpc_id=pulumi.Output.from_input("vpc-1"),
-            private={zone: pulumi.Output.from_input(f"private-{zone}") for zone in zones},
-            public={zone: pulumi.Output.from_input(f"public-{zone}") for zone in zones},
-        ),
-        nodes={name: nodes},
-        bucket="models",
-        opts=pulumi.ResourceOptions(
-            providers=[aws.Provider(name, region=REGION), random.Provider(f"{name}-passwords")]
-        ),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subnets:
-    """A network of somebody's."""
-
-    vpc_id: pulumi.Output[str]
-    private: Mapping[str, pulumi.Output[str]]
-    public: Mapping[str, pulumi.Output[str]]
+    settings["aws"] = {**EVERYTHING, **kinds}
+    settings["clusters"][0]["cache"] = {"size": "500Gi"}
+    settings["gateway"]["litellm"]["nodePort"] = 30400
+    model = {"kind": "sagemaker", "name": "mistral", "endpoint": "mistral-7b", "region": REGION}
+    settings["gateway"]["amazon"] = [model]
+    settings["store"]["replica"] = {"bucket": "spare", "region": "eu-west-1"}
+    eks_of(settings)["administrators"] = [f"arn:aws:iam::{ACCOUNT}:role/platform"]
 
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """What is made, and checkov's report on it, for each of the above."""
-    return [judge(program, tmp_path_factory.mktemp("plan")) for program in (shipped, everything, counterparts)]
+    return [judge(program, tmp_path_factory.mktemp("plan")) for program in (shipped, everything, others)]
 
 
 def test_no_check_fails_without_a_reason_beside_the_resource(judged: Judged) -> None:

@@ -39,6 +39,11 @@ def test_without_named_networks_there_is_no_public_address(monkeypatch: pytest.M
     assert "publicAccessCidrs" not in network
 
 
+def test_the_whole_internet_is_no_network_to_administer_from() -> None:
+    (said,) = told(put("clusters", 0, "eks", "publicAccess", to=["0.0.0.0/0"]), stack="eks")
+    assert said.startswith("inference:clusters[0].eks.publicAccess[0] is everybody: name the networks of those who")
+
+
 def test_secrets_in_etcd_and_logs_are_encrypted_with_a_key_that_is_rotated(stack: Recording) -> None:
     cluster, key, logs = (
         inputs(stack, "Cluster"),
@@ -152,7 +157,8 @@ def test_everything_says_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
         for one in template.object["tagSpecifications"]:
             assert ours.items() <= one["tags"].items()
     volumes = json.loads(inputs(recording, "Addon", "eks-aws-ebs-csi-driver")["configurationValues"])
-    assert volumes["controller"]["extraVolumeTags"] == ours
+    cluster = {"inference:cluster": inputs(recording, "Cluster")["name"]}
+    assert volumes["controller"]["extraVolumeTags"] == ours | cluster
 
 
 def test_only_the_account_of_the_settings_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from tests.unit.aws_identities import CHOSEN, eks_settings, roles
 from tests.unit.iam import ACCOUNT, ISSUER, PROVIDER, trusted, trusts
 from tests.unit.kserve_stack import kserve_settings
 from tests.unit.manifests import manifests, plain
+from tests.unit.mistakes import put, told
 from tests.unit.ray_stack import ray_settings
 from tests.unit.recording import Recording, record
 
@@ -245,7 +246,7 @@ def test_they_may_reach_sts_and_with_pod_identity_eks_agent_on_their_node(
 def test_pods_that_an_operator_makes_have_the_engines_service_account_with_its_role(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {**settings(), "target": "eks", "rendering": True, "store": S3, "aws": {"account": ACCOUNT}}
+    given: dict[str, Any] = {**settings(), "target": "eks", "rendering": True, "store": S3, "aws": {"account": ACCOUNT}}
     given["clusters"] = [{"name": one["name"], "nodeGroups": _groups(one)} for one in given["clusters"]]
     recording = record(given, stack="eks", monkeypatch=monkeypatch)
     found = accounts(recording, "inference")
@@ -272,9 +273,17 @@ def _groups(cluster: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_an_annotation_in_git_is_the_one_that_an_up_would_make(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = accounts(rehearsed(monkeypatch), "inference")["vllm"]
-    _, store = roles(monkeypatch)
-    annotations = store.identities["vllm"].annotations
-    assert set(annotations) == {ROLE, "eks.amazonaws.com/sts-regional-endpoints"}
-    assert isinstance(annotations[ROLE], pulumi.Output)
-    assert str(told).endswith(":role/my-vllm-s3-read")
+    in_git = accounts(rehearsed(monkeypatch), "inference")["vllm"]
+    recording, store = roles(monkeypatch)
+    assert isinstance(store.identities["vllm"].annotations[ROLE], pulumi.Output)
+    (made,) = [one for one in recording.resources if (one.type, one.name) == ("aws:iam/role:Role", "eks-vllm")]
+    assert in_git == f"arn:aws:iam::{ACCOUNT}:role/{made.inputs['name']}"
+
+
+def test_what_goes_into_git_needs_to_know_the_account_of_its_roles() -> None:
+    git = {"mode": "gitops", "repository": "https://git.example.com/platform.git"}
+    by_git = (put("delivery", to=git), put("argocd", to={}))
+    (line,) = told(*by_git, stack="eks")
+    assert line.startswith("inference:aws.account is missing: service accounts in Git name roles with it")
+    assert told(*by_git, put("aws", to={"account": ACCOUNT}), stack="eks") == []
+    assert told(*by_git, put("aws", to={"identity": "pod-identity"}), stack="eks") == []

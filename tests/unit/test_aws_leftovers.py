@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import boto3
+import boto3  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -217,7 +217,7 @@ def test_what_cannot_be_deleted_is_named_with_the_reason_of_amazon(
         Name="k8s-gateway", Protocol="TCP", Port=4000, VpcId=account.vpc, Tags=listed(BALANCER)
     )["TargetGroups"][0]["TargetGroupArn"]
     elbv2.create_listener(
-        LoadBalancerArn=account.load_balancer("somebody", {}),
+        LoadBalancerArn=account.load_balancer("somebody", {"team": "ml"}),
         Protocol="TCP",
         Port=80,
         DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],

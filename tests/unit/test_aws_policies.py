@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError  # pyright: ignore[reportMissingType
 from cloudsplaining.scan.policy_document import PolicyDocument
 from moto.server import ThreadedMotoServer
 
-from components.storage.policies import Document
 from components.storage.s3 import S3Buckets
 from components.storage.settings import S3Store
 from components.storage.sync.bucket import code
@@ -154,7 +153,7 @@ def test_the_judges_of_policies_do_find_what_is_too_wide() -> None:
 class Amazon:
     """S3 and IAM, enforced, with the roles of the stack."""
 
-    def __init__(self, url: str, roles: Mapping[str, Document]) -> None:
+    def __init__(self, url: str, roles: Mapping[str, Mapping[str, Any]]) -> None:
         self._url = url
         administrator = {"aws_access_key_id": "administrator", "aws_secret_access_key": "unchecked"}
         s3, iam, sts = (self.client(service, administrator) for service in ("s3", "iam", "sts"))

@@ -21,6 +21,7 @@ from tests.unit.recording import REPOSITORY, Recording, record, stack_settings
 GITOPS: Mapping[str, Any] = {
     "delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"},
     "argocd": {},
+    "aws": {"account": "123456789012"},
 }
 STACKS = ["dev", "onprem", "eks"]
 DIGESTS = Path(__file__).with_name("rendered.sha256")
@@ -54,7 +55,7 @@ def as_read(one: Object) -> Object:
 
 def test_each_object_is_the_one_that_goes_straight_to_the_cluster(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     through_git = {identity(one): as_read(one) for one in rendered(on_paper(stack, monkeypatch, **GITOPS))}
-    direct = [one.object for one in on_paper(stack, monkeypatch).kubernetes()]
+    direct = [one.object for one in on_paper(stack, monkeypatch, aws=GITOPS["aws"]).kubernetes()]
     of_applications = [one for one in direct if APPLICATION in one["metadata"].get("labels", {})]
     assert through_git == {identity(one): as_read(one) for one in of_applications}
     assert {kind for kind, _, _, _ in through_git} >= {"Deployment", "Service", "NetworkPolicy", "ServiceAccount"}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session
+from botocore.exceptions import BotoCoreError, ClientError  # pyright: ignore[reportMissingTypeStubs]
+from botocore.session import Session  # pyright: ignore[reportMissingTypeStubs]
 
 from components.aws.leftovers import AFTER, KEEPS_DATA, Clients, Leftover, Phase, awaited, delete, found
 from components.aws.names import of_cluster

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import pulumi
-from pulumi import _types
+from pulumi import _types  # pyright: ignore[reportPrivateUsage] # the names on the wire, told nowhere else
 
 from tests.standins.wire import TAG, Wire, is_secret, is_unknown, revealed
 

@@ -167,8 +167,9 @@ def _chosen(document: Object, context: str | None) -> tuple[Object, Object]:
 
 def _asked(how: Object) -> Object:
     """A user's credentials as the program that the kubeconfig names prints them."""
-    variables = {one["name"]: one["value"] for one in how.get("env") or []}
-    command = [how["command"], *(how.get("args") or [])]
+    listed, arguments = cast("list[Object]", how.get("env") or []), cast("list[str]", how.get("args") or [])
+    variables: dict[str, str] = {one["name"]: one["value"] for one in listed}
+    command: list[str] = [how["command"], *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
     if done.returncode:
         raise ValueError(f"{' '.join(command)}: {done.stderr.strip()}")

@@ -24,7 +24,11 @@ from tests.unit.ray_stack import SECRETS, ray_settings
 from tests.unit.recording import Recording, Registration, record, recorded, stack_settings
 
 SMALL = {"ray-serve": ray_settings, "kserve": kserve_settings, "vllm-distributed": distributed_settings}
-GITOPS = {"delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"}, "argocd": {}}
+GITOPS = {
+    "delivery": {"mode": "gitops", "repository": "https://git.example.com/platform.git"},
+    "argocd": {},
+    "aws": {"account": "123456789012"},
+}
 
 
 def of(recording: Recording) -> list[Resource]:
