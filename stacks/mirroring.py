@@ -12,7 +12,7 @@ from stacks.settings import Settings
 def mirror_images(settings: Settings) -> None:
     """From now on pods pull from ECR what is in front of it; charts of others name their images themselves."""
     aws = settings.aws
-    if not aws.registry or settings.rehearsal:
+    if not aws.registry or settings.target != "eks" or settings.rehearsal:
         return
     if not aws.account:
         raise pulumi.RunError("inference:aws.registry needs inference:aws.account: a registry's address begins with it")

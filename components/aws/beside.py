@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from components.aws.database import PORT as DATABASE_PORT
+from components.aws.around import GATEWAY, gateway_role, surroundings
 from components.aws.database import GatewayDatabase
 from components.aws.files import SharedFiles
 from components.aws.identity import PodRole
@@ -13,7 +13,6 @@ from components.aws.ingress import GatewayEntrance
 from components.aws.nodes import Nodes, Subnets
 from components.aws.observability import ContainerInsights, ManagedPrometheus, remote_write
 from components.aws.registry import ImageCache
-from components.aws.roles import peers, role_name
 from components.aws.settings import Aws
 from components.gateway.gateway import LITELLM_ACCOUNT, Surroundings
 from components.gateway.gateway import NAMESPACE as GATEWAY_NAMESPACE
@@ -22,11 +21,6 @@ from components.gitops.charts import ThirdParty
 from components.storage.object_store import PodIdentity
 from components.storage.policies import Document
 from components.workload.claim import Mounted
-from components.workload.spec import Peer
-
-GATEWAY = "gateway"
-"""What the settings call the role of the gateway, in `inference:aws.roles`."""
-HTTPS = 443
 
 
 class Counterparts(pulumi.ComponentResource):
@@ -146,10 +140,9 @@ class Counterparts(pulumi.ComponentResource):
     def _around(
         self, cluster: str, nodes: Nodes, models: Sequence[AmazonModel], database: GatewayDatabase | None
     ) -> Surroundings:
-        reached: list[Peer] = [Peer(port=DATABASE_PORT)] if database else []
         identity: PodIdentity | None = None
         if models:
-            called = role_name(pulumi.get_stack(), f"{cluster}-{GATEWAY}", self._aws.roles)
+            called = gateway_role(self._aws, cluster)
             role = PodRole(
                 f"{cluster}-{GATEWAY}-role",
                 role=called,
@@ -160,8 +153,7 @@ class Counterparts(pulumi.ComponentResource):
                 opts=self._child,
             )
             identity = PodIdentity(named=f"{nodes.federation.how} {called}", annotations=role.annotations)
-            reached += [Peer(port=HTTPS), *peers(nodes.federation.how)]
-        return Surroundings(database=database.url if database else None, identity=identity, peers=tuple(reached))
+        return surroundings(self._aws, database=database.url if database else None, identity=identity)
 
     def _entrances(self, gateway: Gateway) -> None:
         assert self._aws.entrance

@@ -141,9 +141,7 @@ class Database(Section):
     """Its machine."""
     version: (
         Annotated[
-            str,
-            StringConstraints(pattern=r"^[0-9]{2}(\.[0-9]{1,2})?$"),
-            rule("a version of PostgreSQL", example="17"),
+            str, StringConstraints(pattern=r"^[0-9]{2}(\.[0-9]{1,2})?$"), rule("a version of PostgreSQL", example="17")
         ]
         | None
     ) = None

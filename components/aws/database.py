@@ -6,11 +6,11 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components.aws.around import POSTGRES
 from components.aws.counterparts import Database
 from components.aws.names import shortened
 from components.unmet import Unmet
 
-PORT = 5432
 NAME = "gateway"
 USER = "gateway"
 LONGEST = 63
@@ -66,8 +66,8 @@ class GatewayDatabase(pulumi.ComponentResource):
                 security_group_id=group.id,
                 referenced_security_group_id=security_group,
                 ip_protocol="tcp",
-                from_port=PORT,
-                to_port=PORT,
+                from_port=POSTGRES,
+                to_port=POSTGRES,
                 opts=child,
             )
         password = random.RandomPassword(name, length=40, special=False, opts=child)

@@ -66,13 +66,16 @@ class ImageCache(pulumi.ComponentResource):
 
 
 def puller(region: str, account: str, stack: str) -> Document:
-    """What nodes may do beside pulling: have ECR fetch an image that it does not have, into a repository of ours."""
+    """What nodes may do beside pulling: have a repository made for what ECR fetches the first time.
+
+    That it fetches at all is among what Amazon's own policy for pulling lets them do.
+    """
     return {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"],
+                "Action": ["ecr:CreateRepository"],
                 "Resource": [f"arn:aws:ecr:{region}:{account}:repository/{repository_prefix(stack, '*')}"],
             }
         ],

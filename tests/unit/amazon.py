@@ -34,7 +34,10 @@ def outputs(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
             known |= {"resources": [{"autoscalingGroups": [{"name": f"eks-{name}"}]}]}
         case "aws:ec2/launchTemplate:LaunchTemplate":
             known |= {"latestVersion": 1}
+        case "aws:cloudwatch/logGroup:LogGroup":
+            known["arn"] = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{called}"
         case "aws:amp/workspace:Workspace":
+            known["arn"] = f"arn:aws:aps:us-east-1:{ACCOUNT}:workspace/ws-01234567"
             known |= {"prometheusEndpoint": f"https://aps-workspaces.us-east-1.amazonaws.com/workspaces/{name}/"}
         case "aws:grafana/workspace:Workspace":
             known |= {"endpoint": f"{name}.grafana-workspace.us-east-1.amazonaws.com"}

@@ -5,14 +5,21 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
+from cloudsplaining.scan.policy_document import PolicyDocument
 
 from stacks.checks import across
 from stacks.drafts import drafted
+from tests.unit.iam import rights
+from tests.unit.policy.samples import settings as read
+from tests.unit.policy.test_stacks import of, violations
 from tests.unit.recording import Recording, record, stack_settings
+from tests.unit.test_aws_policies import findings, reasoned
 
 ACCOUNT = "123456789012"
 CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/01234567-89ab-cdef-0123-456789abcdef"
 LOGIN = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:ecr-pullthroughcache/hub-AbCdEf"
+BESIDE = ("beside-", "eks-container-insights", "eks-gateway")
+"""Begins the names of policies that are for counterparts."""
 HERE = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/eks"
 
 
@@ -39,6 +46,14 @@ def everything() -> dict[str, Any]:
 def stack() -> Recording:
     with pytest.MonkeyPatch.context() as monkeypatch:
         return record(everything(), stack="eks", monkeypatch=monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Recording:
+    delivery = {"mode": "gitops", "repository": "https://git.example.com/platform.git"}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        settings = {**everything(), "delivery": delivery, "argocd": {}, "rendering": True}
+        return record(settings, stack="eks", monkeypatch=monkeypatch)
 
 
 def objects(stack: Recording, kind: str, name: str) -> list[Mapping[str, Any]]:
@@ -104,8 +119,7 @@ def test_the_load_balancer_asks_the_machines_of_every_group(stack: Recording) ->
     attached = [one.object for one in stack.resources if one.type == "aws:autoscaling/attachment:Attachment"]
 
     groups = [group["name"] for group in stack_settings("eks")["clusters"][0]["nodeGroups"]]
-    attached_to = {one["autoscalingGroupName"] for one in attached}
-    assert attached_to == {f"eks-eks-{group}" for group in groups}
+    assert {one["autoscalingGroupName"] for one in attached} == {f"eks-eks-{group}" for group in groups}
 
 
 def test_a_bucket_as_files_is_loaded_from_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +135,32 @@ def test_a_bucket_as_files_is_loaded_from_without_a_copy(monkeypatch: pytest.Mon
     assert models in judge["volumes"]
     (volume,) = objects(stack, "PersistentVolume", "inference-model-cache")
     assert volume["spec"]["csi"]["volumeAttributes"]["mountname"]
+
+
+@pytest.mark.parametrize("name", ["litellm", "vllm", "judge"])
+def test_what_goes_into_git_is_what_would_go_to_the_cluster(name: str, stack: Recording, rendered: Recording) -> None:
+    assert pod(rendered, name) == pod(stack, name)
+    (there,), (here,) = objects(rendered, "NetworkPolicy", name), objects(stack, "NetworkPolicy", name)
+    assert there["spec"] == here["spec"]
+    (there,), (here,) = objects(rendered, "ServiceAccount", name), objects(stack, "ServiceAccount", name)
+    assert there["metadata"]["annotations"].items() <= here["metadata"]["annotations"].items()
+    assert "eks.amazonaws.com/role-arn" in there["metadata"]["annotations"]
+
+
+def test_nothing_that_is_made_breaks_a_rule_of_the_policy_pack(stack: Recording) -> None:
+    assert violations(of(stack), read(**everything())) == []
+
+
+def test_parliament_and_cloudsplaining_find_nothing_in_what_stands_beside_may_do(stack: Recording) -> None:
+    ours = [(name, said) for name, said in rights(stack) if name.startswith(BESIDE)]
+    assert len(ours) == 5
+    for name, said in ours:
+        seen = PolicyDocument(dict(said))
+        assert reasoned(name, findings(said)) == []
+        assert not seen.allows_privilege_escalation
+        assert not seen.service_wildcard
+        assert not seen.allows_data_exfiltration_actions
+        assert not seen.infrastructure_modification
 
 
 @pytest.mark.parametrize(

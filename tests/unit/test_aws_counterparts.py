@@ -117,10 +117,10 @@ def test_each_upstream_has_a_rule_and_logins_where_it_asks_for_them(made: Made) 
     assert rules["registry-1.docker.io"]["credentialArn"] == LOGIN
 
 
-def test_nodes_may_have_images_fetched_into_the_stacks_own_repositories_alone(made: Made) -> None:
+def test_nodes_may_have_the_stacks_own_repositories_made_and_no_others(made: Made) -> None:
     (statement,) = statements(made({"registry": {}}), "images-eks")
 
-    assert statement["Action"] == ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"]
+    assert statement["Action"] == ["ecr:CreateRepository"]
     assert statement["Resource"] == [f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/test/*"]
 
 
