@@ -67,10 +67,13 @@ repair: $(VENV)/.ready ## After a killed `make up`: release the lock, forget wha
 env: $(VENV)/.ready ## Print the environment for plain `pulumi`, to be read by eval
 	@$(BIN)/python -m toolchain env --stack $(STACK)
 
+# Tools may have to be built, for half an hour: meanwhile the checks, and what hosts are made of, which hardly need them.
 test: $(VENV)/.ready-dev ## Set up and run all checks and tests
-	@$(BIN)/python -m toolchain ensure --group dev --group tests
-	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m tests.hosts
+	@$(BIN)/python -m toolchain ensure --group dev --group tests & tools=$$!; \
+	trap 'kill $$tools 2>/dev/null && wait $$tools || true' EXIT; \
+	$(MAKE) --no-print-directory lint; \
+	$(BIN)/python -m tests.hosts; \
+	wait $$tools
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(FLAGS)
 
 lint: $(VENV)/.ready-dev $(VENV)-checkov/.ready ## Check style, types, scripts, YAML and generated files
