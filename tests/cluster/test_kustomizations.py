@@ -13,9 +13,9 @@ from tests.unit.test_rendering import GITOPS, STACKS, on_paper, rendered
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_kustomize_gives_every_object_of_an_application_and_nothing_else(
-    stack: str, tmp_path: Path, control_plane_tools: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+    stack: str, tmp_path: Path, control_plane_tools: Mapping[str, Path]
 ) -> None:
-    files = tree.files(rendered(on_paper(stack, monkeypatch, **GITOPS)))
+    files = tree.files(rendered(on_paper(stack, **GITOPS)))
     tree.write(tmp_path, files)
     for folder in sorted(tmp_path.iterdir()):
         command = [control_plane_tools["kubectl"], "kustomize", folder]
