@@ -18,6 +18,7 @@ _ROLE = "aws:iam/role:Role"
 _FOR_ALL_RESOURCES = re.compile(
     r"(ec2|autoscaling|elasticloadbalancing):Describe[A-Za-z]+"
     r"|ecr:GetAuthorizationToken|s3:ListAllMyBuckets|sts:GetCallerIdentity|cloudwatch:PutMetricData"
+    r"|logs:DescribeLogGroups"
 )
 """Actions that know no single resource: the service authorization reference names none, or few, for them."""
 
