@@ -1,6 +1,6 @@
 """Definitions of Argo CD's objects that are small: its own have forty thousand properties, which take seconds to send.
 
-Its own are tried on a real API server, in tests/cluster/test_argocd_manifests.py and tests/e2e/test_gitops.py.
+Its own are tried on a real API server, in tests/cluster/test_argocd_objects.py.
 """
 
 from collections.abc import Sequence

@@ -1,25 +1,23 @@
 """What roles at Amazon may do: by their words, as two tools judge them, and as moto enforces them."""
 
 import json
-import urllib.request
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-import boto3  # pyright: ignore[reportMissingTypeStubs]
 import pulumi
 import pulumi_aws as aws
 import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 from cloudsplaining.scan.policy_document import PolicyDocument
-from moto.server import ThreadedMotoServer
 
 from components.storage.s3 import S3Buckets
 from components.storage.settings import S3Store
 from components.storage.sync.bucket import code
 from tests.unit.aws_identities import BUCKET, eks_settings, roles
 from tests.unit.iam import rights, trusts
+from tests.unit.moto_account import account
 from tests.unit.recording import Recording, record, recorded
 
 with warnings.catch_warnings():
@@ -150,51 +148,35 @@ def test_the_judges_of_policies_do_find_what_is_too_wide() -> None:
     assert reasoned("any", findings(mistaken)) == ["UNKNOWN_ACTION"]
 
 
-class Amazon:
-    """S3 and IAM, enforced, with the roles of the stack."""
-
-    def __init__(self, url: str, roles: Mapping[str, Mapping[str, Any]]) -> None:
-        self._url = url
-        administrator = {"aws_access_key_id": "administrator", "aws_secret_access_key": "unchecked"}
-        s3, iam, sts = (self.client(service, administrator) for service in ("s3", "iam", "sts"))
+@pytest.fixture(scope="module")
+def pods() -> Iterator[Callable[..., Any]]:
+    """Clients with the roles of the stack, by the role and the service; IAM is enforced."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        documents = dict(rights(roles(monkeypatch)[0]))
+    with account() as amazon:
+        s3, iam, sts = (amazon.client(service) for service in ("s3", "iam", "sts"))
         for bucket in (BUCKET, "somebody-elses"):
             s3.create_bucket(Bucket=bucket)
         for prefixes in (*WHO.values(), ["workflows"]):
             s3.put_object(Bucket=BUCKET, Key=f"{prefixes[0]}/1/x", Body=b"weights")
-        self._keys: dict[str, dict[str, str]] = {}
-        for name, document in roles.items():
+        keys: dict[str, dict[str, str]] = {}
+        for policy, document in documents.items():
+            name = policy.removesuffix("-store")
             iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
             iam.put_role_policy(RoleName=name, PolicyName="store", PolicyDocument=json.dumps(document))
             arn = f"arn:aws:iam::123456789012:role/{name}"
             key = sts.assume_role(RoleArn=arn, RoleSessionName="a-pod")["Credentials"]
-            self._keys[name] = {
+            keys[name] = {
                 "aws_access_key_id": key["AccessKeyId"],
                 "aws_secret_access_key": key["SecretAccessKey"],
                 "aws_session_token": key["SessionToken"],
             }
-        headers = {"Content-Type": "text/plain"}
-        # From now on: the next 0 requests are let through unseen.
-        urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset-auth", b"0", headers), timeout=10)
+        amazon.let_through("0")
 
-    def client(self, service: str, key: Mapping[str, str]) -> Any:
-        return cast(Any, boto3).client(service, endpoint_url=self._url, region_name="us-east-1", **key)
+        def pod(role: str, service: str = "s3") -> Any:
+            return amazon.client(service, keys[role])
 
-    def pod(self, role: str, service: str = "s3") -> Any:
-        """A client with the role."""
-        return self.client(service, self._keys[role])
-
-
-@pytest.fixture(scope="module")
-def amazon() -> Iterator[Amazon]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        documents = dict(rights(roles(monkeypatch)[0]))
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        named = {name.removesuffix("-store"): document for name, document in documents.items()}
-        yield Amazon("http://{}:{}".format(*server.get_host_and_port()), named)
-    finally:
-        server.stop()
+        yield pod
 
 
 def refused(request: Any, **arguments: Any) -> bool:
@@ -204,8 +186,8 @@ def refused(request: Any, **arguments: Any) -> bool:
 
 
 @pytest.mark.parametrize("engine", WHO)
-def test_an_engine_reads_its_own_model_and_no_other_and_changes_nothing(amazon: Amazon, engine: str) -> None:
-    s3 = amazon.pod(f"eks-{engine}")
+def test_an_engine_reads_its_own_model_and_no_other_and_changes_nothing(pods: Callable[..., Any], engine: str) -> None:
+    s3 = pods(f"eks-{engine}")
     for other, (prefix,) in WHO.items():
         if other == engine:
             assert s3.get_object(Bucket=BUCKET, Key=f"{prefix}/1/x")["Body"].read() == b"weights"
@@ -217,16 +199,16 @@ def test_an_engine_reads_its_own_model_and_no_other_and_changes_nothing(amazon: 
     assert refused(s3.get_object, Bucket=BUCKET, Key="workflows/1/x")
 
 
-def test_the_sync_writes_models_and_not_what_workflows_have(amazon: Amazon) -> None:
-    s3 = amazon.pod("eks-models")
+def test_the_sync_writes_models_and_not_what_workflows_have(pods: Callable[..., Any]) -> None:
+    s3 = pods("eks-models")
     for (prefix,) in WHO.values():
         s3.put_object(Bucket=BUCKET, Key=f"{prefix}/2/x", Body=b"")
         s3.delete_object(Bucket=BUCKET, Key=f"{prefix}/2/x")
     assert refused(s3.put_object, Bucket=BUCKET, Key="workflows/1/x", Body=b"")
 
 
-def test_workflows_write_below_their_prefix_and_read_no_model(amazon: Amazon) -> None:
-    s3 = amazon.pod("eks-workflows")
+def test_workflows_write_below_their_prefix_and_read_no_model(pods: Callable[..., Any]) -> None:
+    s3 = pods("eks-workflows")
     s3.put_object(Bucket=BUCKET, Key="workflows/results/x", Body=b"{}")
     assert s3.get_object(Bucket=BUCKET, Key="workflows/results/x")["Body"].read() == b"{}"
     s3.delete_object(Bucket=BUCKET, Key="workflows/results/x")
@@ -236,7 +218,7 @@ def test_workflows_write_below_their_prefix_and_read_no_model(amazon: Amazon) ->
 
 
 @pytest.mark.parametrize("role", [*(f"eks-{engine}" for engine in WHO), "eks-models", "eks-workflows"])
-def test_no_role_may_do_anything_else_of_40_calls(amazon: Amazon, role: str) -> None:
+def test_no_role_may_do_anything_else_of_40_calls(pods: Callable[..., Any], role: str) -> None:
     assert len(CALLS) >= 40
     for service, call, told in CALLS:
-        assert refused(getattr(amazon.pod(role, service), call), **told), f"{service}:{call}"
+        assert refused(getattr(pods(role, service), call), **told), f"{service}:{call}"

@@ -77,7 +77,7 @@ def test_workers_share_the_cpus_of_a_replica(workers: int, resources: dict[str, 
             mlserver({"model": "chat-gguf", "runtime": "tensorflow"}),
             'models[0].runtime "tensorflow" is not one of: sklearn,',
         ),
-        (mlserver(), "engines[3].models must be a list of at least one entry"),
+        (mlserver(), "engines[3].models must be a list of 1 to 100 entries"),
         (
             mlserver({"model": "legal-9b", "runtime": "mlflow"}),
             'engines[3].models[0].model "legal-9b" is not a model; there are: legal-8b, chat-gguf',

@@ -1,20 +1,18 @@
 """Policies: what each lets through, by their words and as moto enforces them (which looks at no conditions)."""
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import Any
 
-import boto3  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs]
 from hypothesis import given
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from components.storage import policies
 from components.storage.sync.bucket import code
+from tests.unit.moto_account import account
 
 BUCKET = "models"
 NAMES = st.text("ab-.", min_size=1, max_size=3)
@@ -77,49 +75,25 @@ def test_a_policy_for_no_prefix_at_all_is_refused() -> None:
         policies.writer(BUCKET, [])
 
 
-class Amazon:
-    """S3 and IAM, enforced."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._administrator = {"aws_access_key_id": "administrator", "aws_secret_access_key": "unchecked"}
-        client = self.client(self._administrator)
-        client.create_bucket(Bucket=BUCKET)
-        for key in ("legal/a/1/x", "legal/ab/1/x"):
-            client.put_object(Bucket=BUCKET, Key=key, Body=b"weights")
-
-    def client(self, key: dict[str, str], service: str = "s3") -> Any:
-        return cast(Any, boto3).client(service, endpoint_url=self._url, region_name="us-east-1", **key)
-
-    def user(self, name: str, document: policies.Document) -> Any:
-        """An S3 client of somebody with this policy."""
-        iam = self.client(self._administrator, "iam")
-        iam.create_user(UserName=name)
-        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return self.client({"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]})
-
-    def enforce(self) -> None:
-        """From now on: the next 0 requests are let through unseen."""
-        headers = {"Content-Type": "text/plain"}
-        urllib.request.urlopen(urllib.request.Request(f"{self._url}/moto-api/reset-auth", b"0", headers), timeout=10)
-
-
 @pytest.fixture(scope="module")
 def users() -> Iterator[dict[str, Any]]:
     """A reader and a writer of `legal/a`."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        amazon = Amazon("http://{}:{}".format(*server.get_host_and_port()))
-        users = {
-            "reader": amazon.user("reader", policies.reader(BUCKET, ["legal/a"])),
-            "writer": amazon.user("writer", policies.writer(BUCKET, ["legal/a"])),
-        }
-        amazon.enforce()
+    with account() as amazon:
+        s3, iam = amazon.client("s3"), amazon.client("iam")
+        s3.create_bucket(Bucket=BUCKET)
+        for key in ("legal/a/1/x", "legal/ab/1/x"):
+            s3.put_object(Bucket=BUCKET, Key=key, Body=b"weights")
+        users: dict[str, Any] = {}
+        for name, policy in (("reader", policies.reader), ("writer", policies.writer)):
+            iam.create_user(UserName=name)
+            document = json.dumps(policy(BUCKET, ["legal/a"]))
+            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
+            key = iam.create_access_key(UserName=name)["AccessKey"]
+            users[name] = amazon.client(
+                "s3", {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+            )
+        amazon.let_through("0")
         yield users
-    finally:
-        server.stop()
 
 
 def refused(request: Any, **arguments: Any) -> bool:
