@@ -72,8 +72,8 @@ def unknown(section: Setting, key: str) -> Problem:
         return Problem(place=place, message="cannot be given here")
     known = section.keys if section.place else (*section.keys, *SECRETS)
     if _CONFIDENTIAL.search(key) and not closest(key, known):
-        commands = " or ".join(set_command(name) for name in SECRETS)
-        return Problem(place=place, message=f"unknown key; secrets have keys of their own: {commands}")
+        message = f"unknown key; secrets have keys of their own: {set_command('KEY')}, of {', '.join(SECRETS)}"
+        return Problem(place=place, message=message)
     return Problem(place=place, message=f"unknown key{nearest(key, known)}")
 
 
