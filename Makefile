@@ -12,6 +12,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
+# Pulumi fetches the provider of every package that it finds installed: AWS's is there for stacks of that target alone.
+TARGET = $(shell sed -n 's/^ *inference:target: *\([a-z]*\).*/\1/p' Pulumi.$(STACK).yaml 2>/dev/null)
+READY = $(VENV)/.ready$(if $(filter eks,$(TARGET)),-eks)
 BIN := $(VENV)/bin
 ENVIRONMENT = eval "$$($(BIN)/python -m toolchain env --stack $(STACK))"
 # Every recipe that needs the stack says so once, in one shell.
@@ -27,17 +30,17 @@ help: ## List what can be made
 	@echo "make TARGET [STACK=dev|onprem|eks]"; echo
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
-up: $(VENV)/.ready ## Bring the stack up, and show what runs where
+up: $(READY) ## Bring the stack up, and show what runs where
 	@$(STACKED); pulumi up --stack $(STACK) $(CHECKED) $(if $(YES),--yes $(WITHOUT_PREVIEW)) $(FLAGS) && \
 	$(BIN)/python -m placement show --stack $(STACK)
 
-preview: $(VENV)/.ready ## Show what `make up` would change
+preview: $(READY) ## Show what `make up` would change
 	@$(STACKED); pulumi preview --stack $(STACK) --diff $(CHECKED) $(FLAGS)
 
-drift: $(VENV)/.ready ## Show where the stack is no longer what its settings say; changes nothing, fails on any
+drift: $(READY) ## Show where the stack is no longer what its settings say; changes nothing, fails on any
 	@$(STACKED); pulumi preview --stack $(STACK) --refresh --expect-no-changes --diff $(FLAGS)
 
-destroy: $(VENV)/.ready ## Take the stack down again
+destroy: $(READY) ## Take the stack down again
 	@$(STACKED); pulumi destroy --stack $(STACK) $(if $(YES),--yes --skip-preview) $(FLAGS)
 
 rehearse: $(VENV)/.ready ## Show what of the stack fits where, with every node simulated (SVG=FILE for a picture)
@@ -52,19 +55,19 @@ cost: $(VENV)/.ready ## Estimate what the stack costs an hour, where its target 
 preflight: $(VENV)/.ready ## Ask Amazon whether the account can have what the stack asks for; changes nothing
 	@$(BIN)/python -m stacks preflight --stack $(STACK)
 
-status: $(VENV)/.ready ## Show what runs where
+status: $(READY) ## Show what runs where
 	@$(STACKED); $(BIN)/python -m placement show --stack $(STACK)
 
-scale: $(VENV)/.ready ## Give an engine more or fewer replicas now (ENGINE=judge REPLICAS=1)
+scale: $(READY) ## Give an engine more or fewer replicas now (ENGINE=judge REPLICAS=1)
 	@$(STACKED); $(BIN)/python -m placement scale "$(ENGINE)" "$(REPLICAS)" --stack $(STACK)
 
-repair: $(VENV)/.ready ## After a killed `make up`: release the lock, forget what never happened, and finish
+repair: $(READY) ## After a killed `make up`: release the lock, forget what never happened, and finish
 	@$(STACKED); pulumi cancel --yes --stack $(STACK) || true
 	@$(STACKED); $(BIN)/python -m components.aws.adoption --stack $(STACK)
 	@$(STACKED); pulumi refresh --stack $(STACK) --yes --skip-preview --clear-pending-creates
 	@$(MAKE) up
 
-env: $(VENV)/.ready ## Print the environment for plain `pulumi`, to be read by eval
+env: $(READY) ## Print the environment for plain `pulumi`, to be read by eval
 	@$(BIN)/python -m toolchain env --stack $(STACK)
 
 # Tools may have to be built, for half an hour: meanwhile the checks, and what hosts are made of, which hardly need them.
@@ -124,6 +127,11 @@ clean: ## Stop what runs on this machine for this checkout, and remove what was 
 
 $(VENV)/.ready: requirements.lock
 	@toolchain/venv.sh $(PYTHON) $(VENV) requirements.lock
+	@touch $@
+
+# What is needed for development has it too.
+$(VENV)/.ready-eks: requirements-eks.lock $(VENV)/.ready
+	@$(if $(wildcard $(VENV)/.ready-dev),,toolchain/venv.sh $(PYTHON) $(VENV) requirements-eks.lock)
 	@touch $@
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+import pulumi
+
 from stacks.dev import dev
 from stacks.foundation import Foundation
 from stacks.onprem import onprem
@@ -10,8 +12,16 @@ from stacks.settings import Settings, Target
 
 
 def _eks(settings: Settings) -> Foundation:
-    from stacks.eks import eks  # noqa: PLC0415 - Pulumi's package for AWS is slow to import, and no other target has it
-
+    try:
+        from stacks.eks import eks  # noqa: PLC0415 - Pulumi's package for AWS is slow to import, and others have it not
+    except ModuleNotFoundError as missing:
+        if missing.name != "pulumi_aws":
+            raise
+        command = "toolchain/venv.sh python3 .venv requirements-eks.lock"
+        raise pulumi.RunError(
+            f"The target eks needs the package pulumi-aws. Get it with: {command}\n"
+            f"`make preview STACK={pulumi.get_stack()}` does so by itself. Nothing was changed."
+        ) from missing
     return eks(settings)
 
 

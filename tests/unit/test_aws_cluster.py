@@ -1,9 +1,11 @@
 """A cluster at Amazon, as Pulumi's engine would be asked for it."""
 
 import json
+import sys
 from datetime import date
 from typing import Any
 
+import pulumi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from components.cluster.settings import Eks
 from tests.unit.amazon import ACCOUNT
 from tests.unit.eks_stack import all_of, document, eks_of, inputs, made, needs, one_of
 from tests.unit.mistakes import put, told
-from tests.unit.recording import RANDOM, Recording
+from tests.unit.recording import RANDOM, Recording, record, stack_settings
 
 PLATFORM = "arn:aws:iam::123456789012:role/platform"
 
@@ -247,3 +249,10 @@ def test_what_karpenter_may_do_fits_a_role_and_is_bound_to_its_cluster() -> None
             if action.startswith(("ec2:Terminate", "ec2:Delete", "ec2:CreateTags", "ec2:CreateLaunchTemplate")):
                 assert "kubernetes.io/cluster/eks-eks" in json.dumps(statement["Condition"])
         assert not [action for action in statement["Action"] if "*" in action]
+
+
+def test_without_the_package_for_aws_the_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "stacks.eks", raising=False)
+    monkeypatch.setitem(sys.modules, "pulumi_aws", None)
+    with pytest.raises(pulumi.RunError, match=r"needs the package pulumi-aws\. Get it with: .*requirements-eks\.lock"):
+        record(stack_settings("eks"), stack="eks", monkeypatch=monkeypatch)
