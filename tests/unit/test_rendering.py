@@ -206,7 +206,7 @@ def test_the_same_settings_give_the_same_bytes_however_python_shuffles() -> None
         return done.stdout
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        assert len(set(pool.map(run, range(6)))) == 1
+        assert len(set(pool.map(run, range(10)))) == 1
 
 
 def test_every_python_renders_the_same_bytes(stack: str, through_git: Recording) -> None:
