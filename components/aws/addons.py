@@ -9,7 +9,7 @@ from pulumi_aws import eks, iam
 
 from components.aws.federation import Federation
 from components.aws.identity import PodRole
-from components.aws.names import shortened
+from components.aws.names import ROLE_LIMIT, shortened
 from components.aws.settings import AddOn, Eks
 from components.aws.versions import ADDONS
 from components.cluster.settings import ClusterSettings
@@ -19,7 +19,6 @@ BEFORE_NODES: Sequence[AddOn] = ("vpc-cni", "kube-proxy", "eks-pod-identity-agen
 ON_NODES: Sequence[AddOn] = ("coredns", "aws-ebs-csi-driver", "metrics-server")
 """Are healthy only once there are nodes."""
 NAMESPACE = "kube-system"
-ROLE_LIMIT = 64
 _ACCOUNTS: Mapping[str, tuple[str, str]] = {
     "vpc-cni": ("aws-node", "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"),
     "aws-ebs-csi-driver": (

@@ -1,18 +1,14 @@
 """The Cluster Autoscaler's role: it changes the size of its cluster's node groups, and nothing else."""
 
-import json
-
 import pulumi
-from pulumi_aws import iam
 
 from components.aws.federation import Federation
 from components.aws.identity import PodRole
-from components.aws.names import shortened
+from components.aws.names import ROLE_LIMIT, shortened
 from components.storage.policies import Document
 
 NAMESPACE, ACCOUNT = "kube-system", "cluster-autoscaler"
 """Service account that it is to be installed with."""
-ROLE_LIMIT = 64
 
 
 class AutoscalerRole(pulumi.ComponentResource):
@@ -32,20 +28,14 @@ class AutoscalerRole(pulumi.ComponentResource):
         """`cluster` is its name at Amazon."""
         super().__init__("inference:aws:AutoscalerRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        account = pulumi.Output.from_input(federation.account)
         role = PodRole(
             name,
             role=shortened(f"{cluster}-{ACCOUNT}", ROLE_LIMIT),
             namespace=NAMESPACE,
             account=ACCOUNT,
-            policies={},
+            policies={"sizes": account.apply(lambda digits: sizes(region, digits, cluster))},
             federation=federation,
-            opts=child,
-        )
-        account = pulumi.Output.from_input(federation.account)
-        iam.RolePolicy(
-            f"{name}-sizes",
-            role=role.arn.apply(lambda arn: arn.rsplit("/", 1)[-1]),
-            policy=account.apply(lambda digits: json.dumps(sizes(region, digits, cluster))),
             opts=child,
         )
         self.arn = role.arn

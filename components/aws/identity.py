@@ -28,7 +28,7 @@ class PodRole(pulumi.ComponentResource):
         role: str,
         namespace: str,
         account: str,
-        policies: Mapping[str, Document],
+        policies: Mapping[str, pulumi.Input[Document]],
         federation: Federation,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:

@@ -15,7 +15,7 @@ from components.accelerators import ACCELERATORS
 from components.aws.federation import Federation
 from components.aws.identity import PodRole
 from components.aws.karpenter_rights import Where, queue_policy, rights
-from components.aws.names import shortened
+from components.aws.names import ROLE_LIMIT, shortened
 from components.aws.network import Network
 from components.aws.node_groups import ROOT_DEVICE, NodeRole, labels, release, root_gib, zones
 from components.aws.settings import Aws
@@ -25,7 +25,7 @@ from components.node.settings import NodeGroup
 
 NAMESPACE, ACCOUNT = "kube-system", "karpenter"
 """Where its chart's publisher installs it."""
-ROLE_LIMIT, QUEUE_LIMIT = 64, 80
+QUEUE_LIMIT = 80
 EVENTS: Mapping[str, tuple[str, str]] = {
     "scheduled-change": ("aws.health", "AWS Health Event"),
     "spot-interruption": ("aws.ec2", "EC2 Spot Instance Interruption Warning"),
@@ -79,20 +79,14 @@ class KarpenterGround(pulumi.ComponentResource):
             role=shortened(f"{cluster}-karpenter", ROLE_LIMIT),
             namespace=NAMESPACE,
             account=ACCOUNT,
-            policies={},
+            policies={
+                what: may.apply(lambda of, what=what: of[what])
+                for what in ("machines", "node-role", "cluster", "discovery")
+            },
             federation=federation,
             opts=self._child,
         )
-        called = role.arn.apply(lambda arn: arn.rsplit("/", 1)[-1])
-        self._rights = [
-            iam.RolePolicy(
-                f"{name}-{what}",
-                role=called,
-                policy=may.apply(lambda of, what=what: json.dumps(of[what])),
-                opts=self._child,
-            )
-            for what in ("machines", "node-role", "cluster", "discovery")
-        ]
+        self._role = role
         # Its own kinds of objects are there with the chart, and gone before it.
         self._on_cluster = self._child.merge(pulumi.ResourceOptions(provider=provider))
         self.known = Karpenter(
@@ -125,7 +119,7 @@ class KarpenterGround(pulumi.ComponentResource):
 
     def _pools(self, chart: pulumi.Resource) -> None:
         """For each group, which machines Karpenter may rent, and how many."""
-        after = self._on_cluster.merge(pulumi.ResourceOptions(depends_on=[chart, *self._rights]))
+        after = self._on_cluster.merge(pulumi.ResourceOptions(depends_on=[chart, self._role]))
         for group in self._groups:
             name = f"{self._settings.name}-{group.name}"
             machines = kubernetes.apiextensions.CustomResource(

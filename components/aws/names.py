@@ -5,6 +5,8 @@ import re
 
 CLUSTER_LIMIT = 100
 """Of a cluster's name at EKS."""
+ROLE_LIMIT = 64
+"""Of a role's name: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html."""
 DIGITS = 8
 """Of a hash, at the end of a name that was cut."""
 

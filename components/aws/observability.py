@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from components.aws.counterparts import Grafana, Observability
 from components.aws.federation import Federation
 from components.aws.identity import PodRole
-from components.aws.names import shortened
+from components.aws.names import ROLE_LIMIT, shortened
 from components.engines.monitoring import NAMESPACE as MONITORING
 from components.storage.policies import Document, trust
 
@@ -19,7 +19,6 @@ AGENT_NAMESPACE = "amazon-cloudwatch"
 AGENT = "cloudwatch-agent"
 PROMETHEUS = "kube-prometheus-stack-prometheus"
 """Service account of the Prometheus of the chart `kube-prometheus-stack`, released under that name."""
-ROLE_LONGEST = 64
 
 
 class ContainerInsights(pulumi.ComponentResource):
@@ -41,7 +40,7 @@ class ContainerInsights(pulumi.ComponentResource):
         )
         role = PodRole(
             f"{name}-role",
-            role=shortened(f"{pulumi.get_stack()}-{cluster}-cloudwatch", ROLE_LONGEST),
+            role=shortened(f"{pulumi.get_stack()}-{cluster}-cloudwatch", ROLE_LIMIT),
             namespace=AGENT_NAMESPACE,
             account=AGENT,
             policies={"agent": agent_policy(groups)},
@@ -91,7 +90,7 @@ class ManagedPrometheus(pulumi.ComponentResource):
         """The role in which one cluster's Prometheus writes."""
         return PodRole(
             f"{self._name}-{cluster}-writer",
-            role=shortened(f"{pulumi.get_stack()}-{cluster}-prometheus", ROLE_LONGEST),
+            role=shortened(f"{pulumi.get_stack()}-{cluster}-prometheus", ROLE_LIMIT),
             namespace=MONITORING,
             account=PROMETHEUS,
             policies={"write": writer_policy(self._workspace.arn)},
@@ -102,7 +101,7 @@ class ManagedPrometheus(pulumi.ComponentResource):
     def _grafana(self, settings: Grafana) -> pulumi.Output[str]:
         role = aws.iam.Role(
             f"{self._name}-grafana",
-            name=shortened(f"{pulumi.get_stack()}-grafana", ROLE_LONGEST),
+            name=shortened(f"{pulumi.get_stack()}-grafana", ROLE_LIMIT),
             assume_role_policy=json.dumps(trust("grafana.amazonaws.com")),
             opts=self._child,
         )

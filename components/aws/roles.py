@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 
 import pulumi
 
 from components.aws.federation import Federation
+from components.aws.names import ROLE_LIMIT, shortened
 from components.aws.settings import Aws
 from components.storage.object_store import PodIdentity
 from components.storage.policies import Document
 from components.workload.spec import Peer
 
-LONGEST = 64
-"""Characters of a role's name: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html."""
 SYNC = "models"
 """What the settings call the role of the sync."""
 AGENT = Peer(port=80, network="169.254.170.23/32")
@@ -35,11 +33,7 @@ class Bearer:
 
 def role_name(stack: str, what: str, chosen: Mapping[str, str]) -> str:
     """The one that was chosen, or `<stack>-<what>`: shortened where that is too long, and still unlike others."""
-    name = chosen.get(what) or f"{stack}-{what}"
-    if len(name) <= LONGEST:
-        return name
-    mark = sha256(name.encode()).hexdigest()[:8]
-    return f"{name[: LONGEST - 1 - len(mark)].rstrip('-')}-{mark}"
+    return chosen.get(what) or shortened(f"{stack}-{what}", ROLE_LIMIT)
 
 
 def role_arn(account: str, name: str) -> str:

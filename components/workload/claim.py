@@ -121,32 +121,8 @@ def node_directory_claim(
 
     Of type `hostPath`, which pods of ours may not mount themselves; nothing changes the owner of what is in it.
     """
-    volume = f"{namespace}-{claim}"
-    shared = ["ReadWriteMany"]
-    made = kubernetes.core.v1.PersistentVolume(
-        name,
-        metadata={"name": volume, "labels": labels},
-        spec={
-            "access_modes": shared,
-            "capacity": {"storage": size},
-            "claim_ref": {"namespace": namespace, "name": claim},
-            "host_path": {"path": path, "type": "Directory"},
-            "persistent_volume_reclaim_policy": "Retain",
-            "storage_class_name": NO_CLASS,
-        },
-        opts=opts,
-    )
-    return kubernetes.core.v1.PersistentVolumeClaim(
-        name,
-        metadata={"name": claim, "namespace": namespace, "labels": labels},
-        spec={
-            "access_modes": shared,
-            "storage_class_name": NO_CLASS,
-            "resources": {"requests": {"storage": size}},
-            "volume_name": volume,
-        },
-        opts=opts.merge(pulumi.ResourceOptions(depends_on=[made])),
-    )
+    source: kubernetes.core.v1.PersistentVolumeSpecArgsDict = {"host_path": {"path": path, "type": "Directory"}}
+    return _shared(name, claim, source, "ReadWriteMany", namespace=namespace, labels=labels, size=size, opts=opts)
 
 
 def mounted_claim(
@@ -160,21 +136,39 @@ def mounted_claim(
     opts: pulumi.ResourceOptions,
 ) -> kubernetes.core.v1.PersistentVolumeClaim:
     """A claim on a file system that is there, for pods of any node; its driver does not ask how large it is."""
+    source: kubernetes.core.v1.PersistentVolumeSpecArgsDict = {
+        "csi": {
+            "driver": mounted.driver,
+            "volume_handle": mounted.handle,
+            "volume_attributes": mounted.attributes,
+            "read_only": mounted.bucket,
+        }
+    }
+    mode = "ReadOnlyMany" if mounted.bucket else "ReadWriteMany"
+    return _shared(name, claim, source, mode, namespace=namespace, labels=labels, size=size, opts=opts)
+
+
+def _shared(
+    name: str,
+    claim: str,
+    source: kubernetes.core.v1.PersistentVolumeSpecArgsDict,
+    mode: str,
+    *,
+    namespace: str,
+    labels: Mapping[str, str],
+    size: Quantity,
+    opts: pulumi.ResourceOptions,
+) -> kubernetes.core.v1.PersistentVolumeClaim:
+    """A volume of what is there already, kept when it goes, and the one claim that may have it."""
     volume = f"{namespace}-{claim}"
-    modes = ["ReadOnlyMany" if mounted.bucket else "ReadWriteMany"]
     made = kubernetes.core.v1.PersistentVolume(
         name,
         metadata={"name": volume, "labels": labels},
         spec={
-            "access_modes": modes,
+            **source,
+            "access_modes": [mode],
             "capacity": {"storage": size},
             "claim_ref": {"namespace": namespace, "name": claim},
-            "csi": {
-                "driver": mounted.driver,
-                "volume_handle": mounted.handle,
-                "volume_attributes": mounted.attributes,
-                "read_only": mounted.bucket,
-            },
             "persistent_volume_reclaim_policy": "Retain",
             "storage_class_name": NO_CLASS,
         },
@@ -184,7 +178,7 @@ def mounted_claim(
         name,
         metadata={"name": claim, "namespace": namespace, "labels": labels},
         spec={
-            "access_modes": modes,
+            "access_modes": [mode],
             "storage_class_name": NO_CLASS,
             "resources": {"requests": {"storage": size}},
             "volume_name": volume,

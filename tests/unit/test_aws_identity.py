@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.aws import policies
-from components.aws.roles import LONGEST, role_name
+from components.aws.names import ROLE_LIMIT
+from components.aws.roles import role_name
 from tests.unit.aws_identities import CHOSEN, eks_settings, roles
 from tests.unit.iam import ACCOUNT, ISSUER, PROVIDER, trusted, trusts
 from tests.unit.kserve_stack import kserve_settings
@@ -130,7 +131,7 @@ def test_roles_are_called_as_the_settings_say_and_after_the_stack_otherwise(monk
 @given(stack=st.text("ab", min_size=1, max_size=100), engine=st.text("ab-", min_size=1, max_size=40))
 def test_names_of_roles_are_within_the_limit_and_begin_with_the_stack(stack: str, engine: str) -> None:
     name = role_name(stack, engine, {})
-    assert 0 < len(name) <= LONGEST
+    assert 0 < len(name) <= ROLE_LIMIT
     assert name.startswith(stack[:50])
 
 
