@@ -37,6 +37,7 @@ CHECKS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     machines.have_addresses_for_their_firewall,
     eks.has_support,
     eks.have_an_ami,
+    eks.have_karpenter,
     eks.have_a_node_for_karpenter,
     eks.run_the_clusters_version,
     eks.are_in_zones_of_the_network,

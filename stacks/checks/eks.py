@@ -33,6 +33,18 @@ def have_an_ami(draft: Draft) -> Iterator[Problem]:
                 yield Problem(place=(*place, "accelerator", "kind"), message=message)
 
 
+def have_karpenter(draft: Draft) -> Iterator[Problem]:
+    """Who rents machines comes as a chart."""
+    charts = list(readable(draft.charts, "name", "cluster"))
+    if draft.charts is None or len(charts) < len(draft.charts):
+        return
+    for place, cluster in readable(draft.clusters, "eks", "name"):
+        there = any(one.name == "karpenter" and one.cluster in (None, cluster.name) for _, one in charts)
+        if cluster.eks.autoscaler == "karpenter" and not there:
+            message = "is karpenter, which comes as a chart: add {name: karpenter} to inference:charts"
+            yield Problem(place=(*place, "eks", "autoscaler"), message=message)
+
+
 def have_a_node_for_karpenter(draft: Draft) -> Iterator[Problem]:
     """It rents the groups with GPUs, and runs on another."""
     for cluster in draft.clusters or ():

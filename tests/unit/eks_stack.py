@@ -26,6 +26,13 @@ def eks_of(settings: dict[str, Any]) -> dict[str, Any]:
     return settings["clusters"][0]["eks"]
 
 
+def autoscale(settings: dict[str, Any], by: str) -> None:
+    """Have nodes added by somebody, who comes as a chart if that is Karpenter."""
+    eks_of(settings)["autoscaler"] = by
+    if by == "karpenter":
+        settings |= {"argocd": {}, "charts": [{"name": "karpenter"}]}
+
+
 def group_of(settings: dict[str, Any], name: str) -> dict[str, Any]:
     """The settings of a node group."""
     return next(one for one in settings["clusters"][0]["nodeGroups"] if one["name"] == name)

@@ -17,7 +17,7 @@ import pytest
 
 import components.aws
 from components.unmet import Unmet
-from tests.unit.eks_stack import eks_of, made
+from tests.unit.eks_stack import autoscale, eks_of, made
 from tests.unit.recording import REPOSITORY, Recording, Registration, recorded
 from tests.unit.terraform_plan import address, terraform_plan, terraform_type
 
@@ -97,7 +97,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Recording:
     def change(settings: dict[str, Any]) -> None:
         _ask_for_everything(settings, entrance="network", files="lustre")
         settings["aws"]["identity"] = "pod-identity"
-        eks_of(settings)["autoscaler"] = "karpenter"
+        autoscale(settings, "karpenter")
 
     return made(monkeypatch, change)
 

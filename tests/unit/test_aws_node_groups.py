@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from components.aws.karpenter import EVENTS
-from stacks.eks import eks
 from stacks.settings import Settings
 from tests.unit.amazon import SECURITY_GROUP
-from tests.unit.eks_stack import all_of, document, eks_of, group_of, inputs, made, needs, one_of
+from tests.unit.eks_stack import all_of, autoscale, document, eks_of, group_of, inputs, made, needs, one_of
 from tests.unit.manifests import plain
 from tests.unit.mistakes import put, told
-from tests.unit.recording import Recording, recorded, stack_settings
+from tests.unit.recording import Recording, stack_settings
 
 GROUPS = ("cpu-compute", "gpu", "gpu-vllm", "gpu-vllm-large")
 
@@ -27,7 +26,7 @@ def autoscaled(by: str) -> Any:
     """A change of the settings."""
 
     def change(settings: dict[str, Any]) -> None:
-        eks_of(settings)["autoscaler"] = by
+        autoscale(settings, by)
 
     return change
 
@@ -210,19 +209,13 @@ def test_karpenter_hears_of_all_that_amazon_is_about_to_take_back(monkeypatch: p
 
 def pools(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> dict[tuple[str, str], dict[str, Any]]:
     """What Karpenter is told once its chart is there, by kind and name; `changed` are settings of the group gpu."""
-    settings = stack_settings("eks")
-    autoscaled("karpenter")(settings)
-    group_of(settings, "gpu").update(changed)
 
-    def program() -> None:
-        foundation = eks(Settings.model_validate(settings))
-        karpenter = foundation.clusters["eks"].karpenter
-        assert karpenter
-        assert karpenter.pools
-        karpenter.pools(foundation.random)
+    def change(settings: dict[str, Any]) -> None:
+        autoscale(settings, "karpenter")
+        group_of(settings, "gpu").update(changed)
 
-    recording = recorded(program, stack="eks", monkeypatch=monkeypatch)
-    found = [plain(one.inputs) for one in recording.kubernetes() if "arpenter" in one.object["apiVersion"]]
+    objects = made(monkeypatch, change).kubernetes()
+    found = [plain(one.inputs) for one in objects if "arpenter" in one.object["apiVersion"]]
     return {(one["kind"], one["metadata"]["name"]): one["spec"] for one in found}
 
 
@@ -263,13 +256,18 @@ def test_karpenters_machines_are_as_those_of_node_groups(monkeypatch: pytest.Mon
 
 def test_a_cluster_of_gpus_alone_has_no_place_for_karpenter() -> None:
     def gpus_alone(settings: Any) -> None:
-        eks_of(settings)["autoscaler"] = "karpenter"
+        autoscale(settings, "karpenter")
         del settings["clusters"][0]["nodeGroups"][0]
 
     assert any(
         "eks.autoscaler is karpenter, which needs a node group without GPUs" in one
         for one in told(gpus_alone, stack="eks")
     )
+
+
+def test_karpenter_is_asked_for_as_the_chart_that_it_comes_as() -> None:
+    (line,) = told(lambda settings: eks_of(settings).update(autoscaler="karpenter"), stack="eks")
+    assert line.endswith("autoscaler is karpenter, which comes as a chart: add {name: karpenter} to inference:charts")
 
 
 def test_node_groups_need_the_network_that_they_start_in(stack: Recording) -> None:

@@ -22,7 +22,7 @@ from policy.rules.rule import ResourceRule
 from policy.rules.settings import PolicySettings
 from tests.unit.argocd import argocd
 from tests.unit.distributed_stack import distributed_settings
-from tests.unit.eks_stack import eks_of, made
+from tests.unit.eks_stack import autoscale, made
 from tests.unit.kserve_stack import kserve_settings
 from tests.unit.policy.samples import settings as read
 from tests.unit.ray_stack import SECRETS, ray_settings
@@ -86,7 +86,7 @@ def test_no_way_to_add_nodes_at_amazon_has_anything_that_a_rule_forbids(
     autoscaler: str, identity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def change(settings: dict[str, Any]) -> None:
-        eks_of(settings)["autoscaler"] = autoscaler
+        autoscale(settings, autoscaler)
         settings["aws"]["identity"] = identity
 
     assert violations(of(made(monkeypatch, change)), read(**stack_settings("eks"))) == []
