@@ -32,7 +32,7 @@ class Hosts:
     def host(self, name: str) -> Machine:
         """A fresh one, booted."""
         machine = self.place.machine(name, f"--bind-ro={self.components}:/opt/kube")
-        self.running.callback(machine.kill)
+        self.running.callback(machine.remove)
         machine.boot()
         return machine
 

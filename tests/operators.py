@@ -16,6 +16,7 @@ import yaml
 from tests.aggregation import registration
 from tests.api_server import ApiServer
 from tests.certificates import for_loopback
+from tests.waiting import until
 from toolchain import bring, catalogue, golang
 from toolchain.download import Network
 from toolchain.tool import this_platform
@@ -135,14 +136,27 @@ def keda(api_server: ApiServer, directory: Path) -> Generator[None]:
             api_server.kubectl("delete", "scaledobjects", "--all", "--all-namespaces", "--timeout=60s")
 
 
+def await_definitions(api_server: ApiServer) -> None:
+    """Until every kind that is defined can be used.
+
+    `kubectl wait` takes one that has no conditions yet, or null in their place, for an error.
+    """
+
+    def established() -> bool:
+        told: list[list[dict[str, str]]] = [
+            one.get("status", {}).get("conditions") or [] for one in api_server.get("crd")["items"]
+        ]
+        return all(("Established", "True") in ((one["type"], one["status"]) for one in those) for those in told)
+
+    until(established, 30)
+
+
 @contextmanager
 def defined(api_server: ApiServer, files: Iterable[Path]) -> Generator[None]:
     """The definitions in these files; in the end they go, and all objects with them."""
     names = [f"--filename={file}" for file in files]
     api_server.kubectl("apply", "--server-side", *names)
-    # They have no conditions at all at first, which waiting for one would take for an error.
-    api_server.kubectl("wait", "--for=jsonpath={.status.conditions}", "--timeout=30s", *names)
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    await_definitions(api_server)
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.api_server import ApiServer, SimulatedNode
+from tests.operators import await_definitions
 from tests.unit.argocd import argocd
 from tests.unit.manifests import manifests
 from toolchain import definitions
@@ -39,9 +40,7 @@ def applied(api_server: ApiServer) -> Iterator[list[dict[str, Any]]]:
     others = [one for one in objects if one not in kinds and one["kind"] != "Application"]
     node = SimulatedNode(name="argocd-node")
     api_server.apply(node.manifest(), *kinds)
-    # They have no conditions at all at first, which waiting for one would take for an error.
-    api_server.await_condition("jsonpath={.status.conditions}", *names)
-    api_server.await_condition("condition=Established", *names)
+    await_definitions(api_server)
     api_server.apply(*others)
     yield others
     api_server.kubectl("delete", "namespace", "--timeout=60s", "argocd")

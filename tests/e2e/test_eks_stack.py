@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -241,7 +242,7 @@ def left_behind(stood: Amazon) -> str:
 def created_once(stood: Amazon) -> None:
     """Fail where anything was made twice, or a thing of ours is not in the state."""
     made = [(kind, name) for operation, kind, name in stood.account.journal() if operation == "create"]
-    assert len(made) == len(set(made))
+    assert [one for one, times in Counter(made).items() if times > 1] == []
     known = {(resource["type"], resource.get("id")) for resource in stood.deployment.resources()}
     assert {(thing.type, thing.identity) for thing in stood.account.things() if thing.name} <= known
 

@@ -78,7 +78,7 @@ def new_host(place: Site, mirror: Mirror, components: Path) -> Generator[NewHost
 
         def made(name: str) -> Machine:
             machine = place.machine(name, f"--bind-ro={components}:/opt/kube")
-            running.callback(machine.kill)
+            running.callback(machine.remove)
             machine.boot()
             return machine
 
