@@ -241,7 +241,11 @@ def left_behind(stood: Amazon) -> str:
 
 def created_once(stood: Amazon) -> None:
     """Fail where anything was made twice, or a thing of ours is not in the state."""
-    made = [(kind, name) for operation, kind, name in stood.account.journal() if operation == "create"]
+    made = [
+        (kind, name)
+        for operation, kind, name in stood.account.journal()
+        if operation == "create" and ":Default" not in kind  # which change what is there already, as often as asked
+    ]
     assert [one for one, times in Counter(made).items() if times > 1] == []
     known = {(resource["type"], resource.get("id")) for resource in stood.deployment.resources()}
     assert {(thing.type, thing.identity) for thing in stood.account.things() if thing.name} <= known
