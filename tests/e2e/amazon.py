@@ -18,12 +18,13 @@ from moto.server import ThreadedMotoServer
 from tests.api_server import ApiServer
 from tests.e2e.deployment import Deployment
 from tests.standins.aws import CONTROL_PLANES, HOME
-from tests.standins.aws.account import Account
+from tests.standins.aws.account import Account, Thing
 from tests.standins.aws.clusters import api_server
 from tests.unit.recording import REPOSITORY
 from toolchain.control_plane.lifecycle import stop
 
 REGION = "us-east-1"
+MOTOS_ACCOUNT = "123456789012"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,12 @@ def _stop_clusters(home: Path) -> None:
         stop(cluster)
 
 
+def _arn(thing: Thing) -> str:
+    """Also of what Pulumi's provider gives no ARN for, and AWS does."""
+    of_gateway = f"arn:aws:ec2:{REGION}:{MOTOS_ACCOUNT}:natgateway/{thing.identity}"
+    return str(thing.outputs.get("arn") or (of_gateway if thing.type == "aws:ec2/natGateway:NatGateway" else ""))
+
+
 class _Tags(BaseHTTPRequestHandler):
     """The one answer of the Resource Groups Tagging API that is asked for: what bears these tags in the stand-in."""
 
@@ -65,9 +72,9 @@ class _Tags(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         wanted = {one["Key"]: one["Values"] for one in asked["TagFilters"]}
         found = [
-            {"ResourceARN": thing.outputs["arn"], "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}
+            {"ResourceARN": arn, "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}
             for thing in self.account.things()
-            if (tags := cast("dict[str, str]", thing.outputs.get("tagsAll") or {})) and "arn" in thing.outputs
+            if (tags := cast("dict[str, str]", thing.outputs.get("tagsAll") or {})) and (arn := _arn(thing))
             if all(tags.get(key) in values for key, values in wanted.items())
         ]
         self.send_response(200)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from moto.elbv2.models import elbv2_backends
 
-from tests.e2e.amazon import REGION, Amazon, amazon
+from tests.e2e.amazon import MOTOS_ACCOUNT, REGION, Amazon, amazon
 from tests.standins.aws import STOP
 from tests.unit.recording import REPOSITORY, stack_settings
 from toolchain import plugins
@@ -26,7 +26,6 @@ from toolchain.download import Network
 
 CLUSTER = "eks-eks"
 """The cluster's name at EKS: the stack's, and its own."""
-MOTOS_ACCOUNT = "123456789012"
 OURS = ("inference", "gateway")
 SMALL = {
     "target": "eks",

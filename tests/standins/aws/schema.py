@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import threading
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ class Schema:
     """Inputs of which another value makes a new resource, as far as the package's documentation says so."""
 
 
+_IMPORTING = threading.Lock()
+"""Modules of pulumi_aws import each other, and two threads that begin at two ends wait for one another."""
+
+
 @cache
 def schema(token: str) -> Schema | None:
     """Of `aws:eks/cluster:Cluster` and the like; None where AWS has no such type."""
@@ -39,7 +44,8 @@ def schema(token: str) -> Schema | None:
         return None
     module, file, name = match.groups()
     try:
-        found = importlib.import_module(f"pulumi_aws.{module}.{_SNAKE.sub('_', file).lower()}")
+        with _IMPORTING:
+            found = importlib.import_module(f"pulumi_aws.{module}.{_SNAKE.sub('_', file).lower()}")
         resource, arguments = getattr(found, name), getattr(found, found.__all__[0])  # mostly NAMEArgs
     except (ImportError, AttributeError):
         return None
